@@ -1,0 +1,61 @@
+//! Reading one run, and the beginnings of all longer reads.
+
+use windlass_proto::v1::{
+    DownloadLogsRequest, GetRunRequest, ListAttemptsRequest, ListRunsRequest, ListStepsRequest,
+    Run, StreamLogsRequest,
+};
+
+use crate::{
+    Client, ClientError, LogDownload, LogLines, Pages, RunWatch, backoff::repeat, connect::timed,
+};
+
+impl Client {
+    /// Reads one run.
+    pub async fn get(&self, run_id: &str) -> Result<Run, ClientError> {
+        let request = GetRunRequest { run_id: run_id.to_owned() };
+        repeat(self.patience, || async {
+            let answer = self.runs.clone().get_run(timed(request.clone())).await?.into_inner();
+            answer.run.ok_or(ClientError::Incomplete("run"))
+        })
+        .await
+    }
+
+    /// Lists runs, the newest first.
+    pub fn list_runs(&self, request: ListRunsRequest) -> Pages<ListRunsRequest> {
+        Pages::new(self.clone(), request)
+    }
+
+    /// Lists a run's steps in the pipeline's order.
+    pub fn list_steps(&self, request: ListStepsRequest) -> Pages<ListStepsRequest> {
+        Pages::new(self.clone(), request)
+    }
+
+    /// Lists the attempts of one step, from the first.
+    pub fn list_attempts(&self, request: ListAttemptsRequest) -> Pages<ListAttemptsRequest> {
+        Pages::new(self.clone(), request)
+    }
+
+    /// Follows a run with all its steps until it has ended.
+    pub fn watch(&self, run_id: &str) -> RunWatch {
+        RunWatch::new(self.clone(), run_id, false)
+    }
+
+    /// Follows a run until it has ended, without its steps.
+    pub fn watch_run_only(&self, run_id: &str) -> RunWatch {
+        RunWatch::new(self.clone(), run_id, true)
+    }
+
+    /// Reads the lines of a step or of a whole run, and follows them where the request says so.
+    pub fn logs(&self, request: StreamLogsRequest) -> LogLines {
+        LogLines::new(self.clone(), request)
+    }
+
+    /// Reads all of a step's or a run's log as text.
+    pub async fn download_logs(
+        &self,
+        request: DownloadLogsRequest,
+    ) -> Result<LogDownload, ClientError> {
+        let stream = self.logs.clone().download_logs(request).await?.into_inner();
+        Ok(LogDownload::new(stream))
+    }
+}

@@ -1,0 +1,65 @@
+//! What goes into the engine.
+
+use std::sync::Arc;
+
+use crate::{reason::Failure, record::StepIndex, time::Timestamp};
+
+/// A fact that the engine decides upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The run exists; begin it. Ignored where it has begun.
+    Submitted,
+    /// A user's order.
+    Order(Order),
+    /// What a launcher saw of an attempt.
+    Report(AttemptReport),
+    /// Time has passed: see what is due.
+    Wake,
+}
+
+/// What a user may ask of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Stop it.
+    Cancel,
+    /// Start no attempt until it is resumed.
+    Pause,
+    /// End a pause.
+    Resume,
+    /// Take up an ended run again, from what did not succeed.
+    Retry,
+}
+
+/// What is known of an attempt. One report may tell several phases at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptReport {
+    /// The step.
+    pub step: StepIndex,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// How far it is.
+    pub phase: AttemptPhase,
+    /// When it was created, where that is known.
+    pub created_at: Option<Timestamp>,
+    /// When it began to run, where it did and that is known.
+    pub started_at: Option<Timestamp>,
+    /// When it ended, where it did and that is known.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// How far an attempt is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptPhase {
+    /// It exists and does not run yet.
+    Starting,
+    /// It runs.
+    Running,
+    /// It ended by itself, well. The text is a JSON object: the outputs, where it wrote any.
+    Succeeded(Option<Arc<str>>),
+    /// It ended by itself, or vanished.
+    Failed(Failure),
+    /// It ended because it was told to.
+    Stopped,
+    /// It was never created, and never will be.
+    NotCreated,
+}

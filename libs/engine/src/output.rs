@@ -1,0 +1,60 @@
+//! What comes out of the engine.
+
+use std::sync::Arc;
+
+use crate::record::{AttemptRecord, StepIndex};
+
+/// What some calls of the engine decided, to be committed as one and then carried out.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// What changed in the state.
+    pub delta: Delta,
+    /// What must be done once the delta is durable, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// What changed in a run's state. The records themselves are read from the run.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Delta {
+    /// The run's own record changed.
+    pub run: bool,
+    /// The steps whose records changed; may name a step more than once until [`Delta::settle`].
+    pub steps: Vec<StepIndex>,
+    /// Attempts that are over.
+    pub attempts: Vec<AttemptRecord>,
+    /// Outputs of steps that succeeded: a JSON object each.
+    pub outputs: Vec<(StepIndex, Arc<str>)>,
+}
+
+impl Delta {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        !self.run && self.steps.is_empty() && self.attempts.is_empty() && self.outputs.is_empty()
+    }
+
+    /// Sorts the steps and names each once.
+    pub fn settle(&mut self) {
+        self.steps.sort_unstable();
+        self.steps.dedup();
+    }
+}
+
+/// What must be done in the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Create the attempt.
+    Launch(AttemptRef),
+    /// End the attempt.
+    Stop(AttemptRef),
+    /// Have the attempt's present phase reported.
+    Probe(AttemptRef),
+}
+
+/// An attempt of the run at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptRef {
+    /// The step.
+    pub step: StepIndex,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+}

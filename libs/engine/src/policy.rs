@@ -1,0 +1,157 @@
+//! What a run and its steps were asked to obey. Checked when it is made; the rest of the engine only relies on it.
+
+use std::num::NonZeroU32;
+
+/// What the rest of a run does once a step has failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FailureMode {
+    /// Running attempts are stopped, and nothing new starts.
+    FailFast,
+    /// Running attempts end by themselves, and nothing new starts.
+    StopOnFailure,
+    /// Steps that do not depend on the failed one go on.
+    #[default]
+    ContinueOnFailure,
+}
+
+/// When a step whose dependencies have all ended runs; otherwise it is skipped.
+///
+/// A rule is looked at only when all dependencies have ended, so that the outcome does not depend on their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TriggerRule {
+    /// Every dependency succeeded.
+    #[default]
+    AllSucceeded,
+    /// In any case.
+    AllDone,
+    /// At least one dependency failed.
+    AnyFailed,
+    /// At least one dependency succeeded.
+    AnySucceeded,
+}
+
+/// What a whole run obeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunPolicy {
+    /// What a failure does to the rest.
+    pub failure_mode: FailureMode,
+    /// The most attempts in flight at once.
+    pub max_parallelism: Option<NonZeroU32>,
+    /// The least time between two orders to start an attempt.
+    pub start_gap_ms: u64,
+    /// From the run's start (or latest retry) to its end, pauses left out.
+    pub timeout_ms: Option<u64>,
+    /// What makes this run's jitter differ from that of other runs.
+    pub jitter_seed: u64,
+}
+
+/// What one step obeys. Many steps share one policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct StepPolicy {
+    /// When the step runs.
+    pub trigger_rule: TriggerRule,
+    /// How a failed attempt is followed by another.
+    pub retry: RetryPolicy,
+    /// From an attempt's creation until it runs.
+    pub startup_timeout_ms: Option<u64>,
+    /// From an attempt's running to its end.
+    pub timeout_ms: Option<u64>,
+}
+
+/// How often, and after which delay, a failed attempt is followed by another.
+///
+/// Fractions are whole thousandths, so that every machine computes the same delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RetryPolicy {
+    /// Retries of failures that are the step's own.
+    pub limit: u16,
+    /// Retries of failures that are not.
+    pub system_limit: u16,
+    /// Before the first retry.
+    pub delay_ms: u64,
+    /// By which each further delay is longer than the one before, in thousandths; at least 1,000.
+    pub factor_permille: u32,
+    /// The longest delay.
+    pub max_delay_ms: u64,
+    /// The part of a delay that may be taken away, in thousandths; at most 1,000.
+    pub jitter_permille: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            limit: 0,
+            system_limit: 3,
+            delay_ms: 0,
+            factor_permille: 1000,
+            max_delay_ms: 3_600_000,
+            jitter_permille: 0,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The delay before retry number `retry` (from 1): `min(max_delay, delay * factor^(retry-1))`, less up to the
+    /// jitter's part of it. The part taken is a function of `seed` alone.
+    pub fn delay_ms(&self, retry: u32, seed: u64) -> u64 {
+        // Fractions of a millisecond count on, or a short delay would never grow.
+        let mut delay = u128::from(self.delay_ms) << FRACTION_BITS;
+        let max = u128::from(self.max_delay_ms) << FRACTION_BITS;
+        for _ in 1..retry {
+            if delay >= max || self.factor_permille <= 1000 {
+                break;
+            }
+            delay = delay * u128::from(self.factor_permille) / 1000;
+        }
+        let delay = delay.min(max) >> FRACTION_BITS;
+        let jitter = delay * u128::from(self.jitter_permille.min(1000)) / 1000;
+        // A draw from 0 to 2^32 - 1, scaled to the jitter.
+        let taken = (jitter * u128::from(mix(seed) >> 32)) >> 32;
+        u64::try_from(delay - taken).unwrap_or(self.max_delay_ms)
+    }
+}
+
+/// How finely delays grow: 2^-24 ms. A delay, its fraction and a factor together fit 128 bits.
+const FRACTION_BITS: u32 = 24;
+
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
+pub(crate) fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_by_the_factor_up_to_the_cap() {
+        let policy = RetryPolicy {
+            delay_ms: 1000,
+            factor_permille: 2500,
+            max_delay_ms: 10_000,
+            ..RetryPolicy::default()
+        };
+        let delays = [1, 2, 3, 4, 5, u32::MAX].map(|retry| policy.delay_ms(retry, 7));
+        assert_eq!(delays, [1000, 2500, 6250, 10_000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn a_delay_of_a_millisecond_grows_too() {
+        let policy = RetryPolicy { delay_ms: 1, factor_permille: 1500, ..RetryPolicy::default() };
+        let delays = [1, 2, 3, 4, 5].map(|retry| policy.delay_ms(retry, 7));
+        assert_eq!(delays, [1, 1, 2, 3, 5]);
+    }
+
+    #[test]
+    fn jitter_takes_away_at_most_its_part_and_always_the_same() {
+        let policy = RetryPolicy { delay_ms: 1000, jitter_permille: 400, ..RetryPolicy::default() };
+        let delays: Vec<u64> = (0..1000).map(|seed| policy.delay_ms(1, seed)).collect();
+        assert!(delays.iter().all(|delay| (600..=1000).contains(delay)));
+        let mean = delays.iter().sum::<u64>() / 1000;
+        assert!((780..820).contains(&mean), "{mean}");
+        assert_eq!(policy.delay_ms(1, 42), policy.delay_ms(1, 42));
+    }
+}

@@ -1,0 +1,94 @@
+//! Why a run, a step or an attempt is where it is.
+
+/// Whose fault a failure is, and so which budget of retries it uses up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The step's own.
+    Step,
+    /// Not the step's: a host, a start-up.
+    System,
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Failure {
+    /// In one word, for programs.
+    pub reason: FailureReason,
+    /// For people.
+    pub message: String,
+    /// Where the program ended by itself.
+    pub exit_code: Option<i32>,
+    /// Where a signal ended the program.
+    pub signal: Option<i32>,
+}
+
+/// How an attempt failed, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureReason {
+    /// The program ended with an exit code other than 0.
+    ExitCode,
+    /// A signal ended the program.
+    Signal,
+    /// The program used more memory than it may.
+    OutOfMemory,
+    /// The step's time-out passed.
+    Timeout,
+    /// The program does not exist or may not be executed.
+    CannotStart,
+    /// A declared output is missing, or what was written is not JSON.
+    OutputInvalid,
+    /// It did not run within the start-up time-out.
+    StartupTimeout,
+    /// It vanished with its host or its supervisor.
+    Lost,
+    /// The launcher could not create it.
+    LaunchFailed,
+}
+
+impl FailureReason {
+    /// Whose fault it is.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::ExitCode
+            | Self::Signal
+            | Self::OutOfMemory
+            | Self::Timeout
+            | Self::CannotStart
+            | Self::OutputInvalid => Fault::Step,
+            Self::StartupTimeout | Self::Lost | Self::LaunchFailed => Fault::System,
+        }
+    }
+}
+
+/// Why a step is where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Reason {
+    /// Nothing to say.
+    #[default]
+    None,
+    /// Skipped: a dependency failed.
+    UpstreamFailed,
+    /// Skipped: a dependency was skipped.
+    UpstreamSkipped,
+    /// Skipped: a dependency was cancelled.
+    UpstreamCancelled,
+    /// Skipped: the trigger rule asked for an outcome that no dependency had.
+    TriggerRuleNotMet,
+    /// Skipped, cancelled or stopping: the run is being stopped.
+    RunStopped(StopCause),
+    /// The latest attempt failed so; the step has failed, is delayed, or is stopping.
+    Failure(FailureReason),
+    /// The latest attempt was withdrawn before it existed.
+    Withdrawn,
+}
+
+/// Why a run starts nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StopCause {
+    /// A step failed, and the failure mode ends the run.
+    Failure,
+    /// The run's time-out passed.
+    TimedOut,
+    /// Somebody cancelled it.
+    Cancelled,
+}

@@ -1,0 +1,199 @@
+//! The state of a run and of its steps: what is stored, and nothing that can be derived from it.
+
+use crate::{
+    reason::{Failure, Reason, StopCause},
+    time::Timestamp,
+};
+
+/// A step's place in its run: for a graph without loops, its place in the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepIndex(pub u32);
+
+impl StepIndex {
+    pub(crate) fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The state of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum StepState {
+    /// A dependency has not ended.
+    #[default]
+    Waiting = 0,
+    /// May start; the run's limits, a pause or a lack of room hold it back.
+    Ready = 1,
+    /// The latest attempt failed; the next one waits for its delay.
+    Delayed = 2,
+    /// An attempt was ordered.
+    Queued = 3,
+    /// The attempt exists and does not run yet.
+    Starting = 4,
+    /// The attempt runs.
+    Running = 5,
+    /// The attempt was given up and has not ended yet.
+    Stopping = 6,
+    /// The latest attempt succeeded.
+    Succeeded = 7,
+    /// The latest attempt failed, and there will be no other.
+    Failed = 8,
+    /// Was not tried since the run's start or latest retry, and will not be.
+    Skipped = 9,
+    /// Was tried, and stopped or not tried again because the run was stopped.
+    Cancelled = 10,
+}
+
+impl StepState {
+    /// How many states there are.
+    pub const COUNT: usize = 11;
+
+    /// All states, in the order of their numbers.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Waiting,
+        Self::Ready,
+        Self::Delayed,
+        Self::Queued,
+        Self::Starting,
+        Self::Running,
+        Self::Stopping,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
+
+    /// Whether only a retry of the run leads out of it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled)
+    }
+
+    /// Whether an attempt may exist: it counts against the run's parallelism.
+    pub fn is_in_flight(self) -> bool {
+        matches!(self, Self::Queued | Self::Starting | Self::Running | Self::Stopping)
+    }
+}
+
+/// The state of one step. 48 bytes, the same for every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct StepRecord {
+    /// Where the step is.
+    pub state: StepState,
+    /// Why it is there.
+    pub reason: Reason,
+    /// Failures of its own since the run's start or latest retry.
+    pub failures: u16,
+    /// Failures that were not its own.
+    pub losses: u16,
+    /// The number of the latest attempt, from 1; 0 before the first.
+    pub attempt: u32,
+    /// The step that `reason` speaks of, where it speaks of one.
+    pub cause: Option<StepIndex>,
+    /// When the latest attempt was ordered; 0 before.
+    pub queued_at: Timestamp,
+    /// When the latest attempt was created (while starting) or began to run (from then on, also while stopping); 0 before,
+    /// and once it is stopping or over without having run.
+    pub started_at: Timestamp,
+    /// When the step ended; while delayed, when it is tried again; 0 before.
+    pub until: Timestamp,
+}
+
+/// The state of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum RunState {
+    /// Accepted, not begun.
+    #[default]
+    Pending = 0,
+    /// Steps run or wait to run; a pause does not change that.
+    Running = 1,
+    /// No attempt starts any more, and the last ones are ending.
+    Stopping = 2,
+    /// Every step succeeded or was skipped by its own rule.
+    Succeeded = 3,
+    /// A step failed, or the run's time-out passed.
+    Failed = 4,
+    /// Somebody cancelled it.
+    Cancelled = 5,
+}
+
+impl RunState {
+    /// Whether only a retry leads out of it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// The state of a run as a whole. Its size does not depend on the graph's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct RunRecord {
+    /// Where the run is.
+    pub state: RunState,
+    /// Why nothing starts any more; stays when the run has ended.
+    pub stop_cause: Option<StopCause>,
+    /// The step whose failure is the run's, the first one in time.
+    pub failed_step: Option<StepIndex>,
+    /// Since when the run is paused, where it is.
+    pub paused_at: Option<Timestamp>,
+    /// How long the run was paused since `started_at`, the present pause left out.
+    pub paused_ms: u64,
+    /// Raised by every pause: launches ordered before it that have not come to anything are not wanted any more.
+    pub launch_generation: u32,
+    /// How often the run was taken up again.
+    pub retries: u32,
+    /// When the run, or its latest retry, began; 0 before.
+    pub started_at: Timestamp,
+    /// When the run ended; 0 before.
+    pub ended_at: Timestamp,
+    /// When the latest attempt was ordered; 0 before.
+    pub last_start_at: Timestamp,
+    /// How many steps are in each state, by the states' numbers.
+    pub counts: [u32; StepState::COUNT],
+}
+
+impl RunRecord {
+    /// How many steps are in a state.
+    pub fn count(&self, state: StepState) -> u32 {
+        self.counts[state as usize]
+    }
+
+    /// How many attempts may exist.
+    pub fn in_flight(&self) -> u32 {
+        StepState::ALL
+            .into_iter()
+            .filter(|state| state.is_in_flight())
+            .map(|state| self.count(state))
+            .sum()
+    }
+}
+
+/// An attempt that is over, kept where the step's own record does not say it all: every attempt but a latest one that
+/// succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AttemptRecord {
+    /// The step.
+    pub step: StepIndex,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// When it was ordered.
+    pub queued_at: Timestamp,
+    /// When it began to run; 0 where it did not.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How it ended.
+    pub end: AttemptEnd,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AttemptEnd {
+    /// Well.
+    Succeeded,
+    /// By a failure.
+    Failed(Failure),
+    /// Stopped because the run was.
+    Cancelled(StopCause),
+    /// Before it existed.
+    Withdrawn,
+}

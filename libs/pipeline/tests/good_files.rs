@@ -1,0 +1,88 @@
+//! What a file means.
+
+use std::path::PathBuf;
+
+use windlass_pipeline::{
+    compile::{self, StepNames},
+    file::{self, FileOptions},
+};
+use windlass_proto::v1::{self, step::Work};
+
+const WHOLE: &str = include_str!("files/whole.yaml");
+
+fn parse(text: &str, base_dir: Option<&str>) -> v1::Pipeline {
+    let options = FileOptions { base_dir: base_dir.map(PathBuf::from) };
+    file::parse(text.as_bytes(), &options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn task<'a>(pipeline: &'a v1::Pipeline, name: &str) -> &'a v1::Task {
+    let step = pipeline.steps.iter().find(|step| step.name == name).expect("a step");
+    let Some(Work::Task(task)) = &step.work else { panic!("{step:?}") };
+    task
+}
+
+#[test]
+fn every_key_comes_to_its_place() {
+    insta::assert_debug_snapshot!(parse(WHOLE, Some("/home/ada")));
+}
+
+#[test]
+fn json_is_read_as_well() {
+    let json = r#"{"name": "p", "parameters": {"n": 3}, "steps": {"a": {"command": ["x"], "timeout": "5s"}}}"#;
+    let yaml = "name: p\nparameters: {n: 3}\nsteps:\n  a: {command: [x], timeout: 5s}\n";
+    assert_eq!(parse(json, None), parse(yaml, None));
+}
+
+#[test]
+fn aliases_and_merge_keys_stand_for_what_they_name() {
+    let aliased =
+        "name: p\nsteps:\n  a: &base {command: [x], retry: 3}\n  b: {<<: *base, depends_on: a}\n";
+    let written = "name: p\nsteps:\n  a: {command: [x], retry: 3}\n  b: {command: [x], retry: 3, depends_on: [a]}\n";
+    assert_eq!(parse(aliased, None), parse(written, None));
+}
+
+#[test]
+fn working_directories_are_below_the_files_unless_they_say_otherwise() {
+    let dirs = |base_dir| {
+        let pipeline = parse(WHOLE, base_dir);
+        ["load", "clean-up", "report"].map(|name| task(&pipeline, name).working_dir.clone())
+    };
+    let report = "${{ params.data }}/reports";
+    assert_eq!(dirs(Some("/home/ada/.")), ["/home/ada/src", "/", report]);
+    assert_eq!(dirs(Some("/home/${{ada")), ["/home/$${{ada/src", "/", report]);
+    assert_eq!(dirs(None), ["src", "/", report]);
+    let bare = parse("name: p\nsteps:\n  a: {run: x}\n", Some("/home/ada"));
+    assert_eq!(task(&bare, "a").working_dir, "/home/ada");
+}
+
+#[test]
+fn texts_are_taken_as_they_are_written() {
+    let pipeline = parse(
+        "name: p\nsteps:\n  a: {command: [x, 1.10, yes], env: {V: 1.10, B: true, O: 0o17}}\n",
+        None,
+    );
+    let task = task(&pipeline, "a");
+    assert_eq!(task.command, ["x", "1.10", "yes"]);
+    let values: Vec<_> = task.env.iter().map(|var| var.value.as_str()).collect();
+    assert_eq!(values, ["1.10", "true", "0o17"]);
+}
+
+#[test]
+fn references_to_outputs_imply_dependencies() {
+    let pipeline = parse(WHOLE, None);
+    let names = StepNames::new(&pipeline);
+    let graph = compile::graph(&pipeline, 7).unwrap();
+    let edges: Vec<_> = graph
+        .steps()
+        .flat_map(|step| graph.dependencies(step).iter().map(move |on| (step, *on)))
+        .map(|(step, on)| (names.get(step.0).unwrap(), names.get(on.0).unwrap()))
+        .collect();
+    assert_eq!(
+        edges,
+        [("train", "load"), ("clean-up", "load"), ("clean-up", "train"), ("report", "clean-up")]
+    );
+    insta::assert_debug_snapshot!((
+        graph.policy(),
+        graph.step_policy(windlass_engine::record::StepIndex(0))
+    ));
+}

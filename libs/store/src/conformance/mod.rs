@@ -1,0 +1,73 @@
+//! The properties of a store: what each implementation has to pass, a function for each.
+//!
+//! [`conformance_tests!`](crate::conformance_tests) makes a test of each of them.
+
+mod fixture;
+mod list;
+mod order;
+mod step;
+mod version;
+
+pub use list::{
+    a_page_is_not_disturbed_by_runs_that_are_added, every_filter_leaves_out_what_it_should,
+    the_newest_run_comes_first,
+};
+pub use order::{
+    a_run_is_active_until_it_has_ended_and_its_orders_are_taken, orders_wait_in_the_order_they_came,
+};
+pub use step::{
+    attempts_and_outputs_replace_earlier_ones, steps_are_read_by_range_and_by_name,
+    steps_of_a_large_run_are_read_as_they_were_committed, steps_that_do_not_exist_are_refused,
+};
+pub use version::{
+    a_commit_to_another_version_changes_nothing, a_created_run_is_read_as_it_was_submitted,
+    a_read_is_of_one_version, a_removed_run_leaves_nothing_but_a_memory, a_run_is_created_once,
+    a_run_is_removed_at_its_version_only, commits_of_a_batch_succeed_or_fail_on_their_own,
+    nothing_is_known_of_an_unknown_run, of_those_who_race_for_a_version_one_wins,
+    time_goes_forward,
+};
+
+/// Makes a test of each property of a store.
+///
+/// Takes a closure that returns a future of a pair: something to keep while the test runs, and an empty store. Besides
+/// this crate, the tests need `tokio` with `macros` and `rt-multi-thread`.
+///
+/// ```
+/// # use windlass_store::MemoryStore;
+/// windlass_store::conformance_tests!(async || ((), MemoryStore::new()));
+/// ```
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:expr) => {
+        $crate::conformance_tests! { $make;
+            a_commit_to_another_version_changes_nothing
+            a_created_run_is_read_as_it_was_submitted
+            a_page_is_not_disturbed_by_runs_that_are_added
+            a_read_is_of_one_version
+            a_removed_run_leaves_nothing_but_a_memory
+            a_run_is_active_until_it_has_ended_and_its_orders_are_taken
+            a_run_is_created_once
+            a_run_is_removed_at_its_version_only
+            attempts_and_outputs_replace_earlier_ones
+            commits_of_a_batch_succeed_or_fail_on_their_own
+            every_filter_leaves_out_what_it_should
+            nothing_is_known_of_an_unknown_run
+            of_those_who_race_for_a_version_one_wins
+            orders_wait_in_the_order_they_came
+            steps_are_read_by_range_and_by_name
+            steps_of_a_large_run_are_read_as_they_were_committed
+            steps_that_do_not_exist_are_refused
+            the_newest_run_comes_first
+            time_goes_forward
+        }
+    };
+    ($make:expr; $($property:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $property() {
+                let (_guard, store) = ($make)().await;
+                $crate::conformance::$property(::std::sync::Arc::new(store)).await;
+            }
+        )+
+    };
+}

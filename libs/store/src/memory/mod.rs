@@ -1,0 +1,215 @@
+//! A store within one process, which ends with it: for tests, and for runs that nobody needs to see again.
+
+mod list;
+mod run;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use windlass_engine::{
+    event::Order,
+    record::{AttemptRecord, StepIndex, StepRecord},
+    time::Timestamp,
+};
+use windlass_proto::id::RunId;
+
+use crate::{
+    Commit, Committed, Created, NewRun, PlacedOrder, RunQuery, RunView, Store, StoreError,
+    StoredRun, Version, clock::Clock,
+};
+use list::Place;
+use run::Run;
+
+/// A store within one process. Removed runs are remembered as long as it lives, at 30 bytes each.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: Clock,
+    contents: Mutex<Contents>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    runs: HashMap<RunId, Run>,
+    /// All runs, in the order of the list.
+    list: BTreeSet<Place>,
+    /// Those that have not ended or have orders in their inbox.
+    active: HashSet<RunId>,
+    removed: HashSet<RunId>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { clock: Clock::start(Timestamp::default()), contents: Mutex::default() }
+    }
+
+    /// Nothing in here panics half way through a change.
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, run: RunId, read: impl FnOnce(&Run) -> T) -> Option<T> {
+        self.contents().runs.get(&run).map(read)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Contents {
+    fn create(&mut self, run: NewRun, now: Timestamp) -> Created {
+        let id = run.submission.id;
+        if let Some(existing) = self.runs.get(&id) {
+            return Created::Existed { digest: existing.view().submission.digest };
+        }
+        if self.removed.contains(&id) {
+            return Created::Removed;
+        }
+        self.list.insert(Place::new(now, id));
+        self.runs.insert(id, Run::new(run, now));
+        self.settle_active(id);
+        Created::New
+    }
+
+    /// Everything that can be wrong with a commit, apart from its version.
+    fn check(&self, commit: &Commit) -> Result<(), StoreError> {
+        self.runs
+            .get(&commit.run)
+            .map_or(Ok(()), |run| run.check_steps(commit.steps.iter().map(|(step, _)| *step)))
+    }
+
+    fn commit(&mut self, commit: Commit) -> Committed {
+        let id = commit.run;
+        let Some(run) = self.runs.get_mut(&id).filter(|run| run.view().version == commit.expected)
+        else {
+            return Committed::Conflict;
+        };
+        let version = run.apply(commit);
+        self.settle_active(id);
+        Committed::Done(version)
+    }
+
+    fn settle_active(&mut self, id: RunId) {
+        if self.runs.get(&id).is_some_and(Run::is_active) {
+            self.active.insert(id);
+        } else {
+            self.active.remove(&id);
+        }
+    }
+
+    /// Takes a run out, for the caller to drop when the lock is free: it may be large.
+    fn remove(&mut self, id: RunId, expected: Version) -> Option<Run> {
+        self.runs.get(&id).filter(|run| run.view().version == expected)?;
+        let run = self.runs.remove(&id)?;
+        self.list.remove(&Place::new(run.view().created_at, id));
+        self.active.remove(&id);
+        self.removed.insert(id);
+        Some(run)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
+    }
+
+    async fn create(&self, run: NewRun) -> Result<Created, StoreError> {
+        Ok(self.contents().create(run, self.clock.now()))
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Result<Vec<Committed>, StoreError> {
+        let mut contents = self.contents();
+        commits.iter().try_for_each(|commit| contents.check(commit))?;
+        Ok(commits.into_iter().map(|commit| contents.commit(commit)).collect())
+    }
+
+    async fn load(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
+        Ok(self.read(run, Run::load))
+    }
+
+    async fn active_runs(&self, partition: u32, partitions: u32) -> Result<Vec<RunId>, StoreError> {
+        let contents = self.contents();
+        let of_partition = |run: &RunId| run.partition(partitions) == partition;
+        Ok(contents.active.iter().copied().filter(of_partition).collect())
+    }
+
+    async fn place_order(&self, run: RunId, order: Order) -> Result<bool, StoreError> {
+        let mut contents = self.contents();
+        let Some(stored) = contents.runs.get_mut(&run) else {
+            return Ok(false);
+        };
+        stored.place_order(order);
+        contents.active.insert(run);
+        Ok(true)
+    }
+
+    async fn read_orders(&self, run: RunId) -> Result<Vec<PlacedOrder>, StoreError> {
+        Ok(self.read(run, Run::orders).unwrap_or_default())
+    }
+
+    async fn read_run(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
+        Ok(self.read(run, |run| run.view().clone()))
+    }
+
+    async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.read(run, Run::pipeline))
+    }
+
+    async fn read_step_range(
+        &self,
+        run: RunId,
+        range: Range<u32>,
+    ) -> Result<Option<(RunView, Vec<StepRecord>)>, StoreError> {
+        Ok(self.read(run, |run| (run.view().clone(), run.step_range(range))))
+    }
+
+    async fn read_steps(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<Option<(RunView, Vec<StepRecord>)>, StoreError> {
+        self.read(run, |run| Ok((run.view().clone(), run.steps(steps)?))).transpose()
+    }
+
+    async fn read_attempts(
+        &self,
+        run: RunId,
+        step: StepIndex,
+    ) -> Result<Vec<AttemptRecord>, StoreError> {
+        Ok(self.read(run, |run| run.attempts(step)).unwrap_or_default())
+    }
+
+    async fn read_latest_attempts(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<BTreeMap<StepIndex, AttemptRecord>, StoreError> {
+        Ok(self.read(run, |run| run.latest_attempts(steps)).unwrap_or_default())
+    }
+
+    async fn read_outputs(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<BTreeMap<StepIndex, Arc<str>>, StoreError> {
+        Ok(self.read(run, |run| run.outputs(steps)).unwrap_or_default())
+    }
+
+    async fn list_runs(&self, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, StoreError> {
+        Ok(self.contents().list(query, limit))
+    }
+
+    async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {
+        let removed = self.contents().remove(run, expected);
+        Ok(removed.map_or(Committed::Conflict, |_| Committed::Done(expected)))
+    }
+}

@@ -1,0 +1,106 @@
+//! Finding runs.
+
+use rusqlite::{Connection, ToSql, params_from_iter};
+use windlass_proto::id::RunId;
+
+use super::{
+    fault::Fault,
+    runs::{self, VIEW_COLUMNS, stored_time},
+};
+use crate::{RunQuery, RunView};
+
+pub(super) fn active(
+    db: &Connection,
+    partition: u32,
+    partitions: u32,
+) -> Result<Vec<RunId>, Fault> {
+    let mut select = db.prepare_cached("SELECT id FROM runs WHERE active")?;
+    let mut rows = select.query([])?;
+    let mut active = Vec::new();
+    while let Some(row) = rows.next()? {
+        let run = runs::run_id(&row.get::<_, String>(0)?)?;
+        if run.partition(partitions) == partition {
+            active.push(run);
+        }
+    }
+    Ok(active)
+}
+
+pub(super) fn list(db: &Connection, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, Fault> {
+    let (sql, values) = select(query, limit);
+    let mut select = db.prepare_cached(&sql)?;
+    let mut rows = select.query(params_from_iter(values))?;
+    let mut views = Vec::new();
+    while let Some(row) = rows.next()? {
+        views.push(runs::view(db, row)?.1);
+    }
+    Ok(views)
+}
+
+/// How the runs of a query would be found.
+#[cfg(test)]
+pub(super) fn plan(db: &Connection, query: &RunQuery) -> Result<String, Fault> {
+    let (sql, values) = select(query, 1);
+    let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let lines = explain.query_map(params_from_iter(values), |row| row.get::<_, String>(3))?;
+    Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?.join("; "))
+}
+
+fn select(query: &RunQuery, limit: usize) -> (String, Vec<Box<dyn ToSql>>) {
+    let Conditions { sql, values } = Conditions::of(query);
+    let select = format!(
+        "SELECT {VIEW_COLUMNS} FROM runs WHERE {sql} ORDER BY created_at DESC, id LIMIT {limit}"
+    );
+    (select, values)
+}
+
+/// A query as SQL: what must hold, and the values that it speaks of, in order.
+struct Conditions {
+    sql: String,
+    values: Vec<Box<dyn ToSql>>,
+}
+
+impl Conditions {
+    fn of(query: &RunQuery) -> Self {
+        let mut conditions = Self { sql: "TRUE".into(), values: Vec::new() };
+        if let Some(namespace) = &query.namespace {
+            conditions.add("namespace = ?", [text(namespace)]);
+        }
+        if let Some(pipeline) = &query.pipeline {
+            conditions.add("pipeline = ?", [text(pipeline)]);
+        }
+        for (name, value) in &query.labels {
+            let labelled =
+                "EXISTS (SELECT 1 FROM labels WHERE run = key AND name = ? AND value = ?)";
+            conditions.add(labelled, [text(name), text(value)]);
+        }
+        if !query.states.is_empty() {
+            let places = vec!["?"; query.states.len()].join(", ");
+            let states = query.states.iter().map(|state| Box::new(i32::from(*state)) as _);
+            conditions.add(&format!("state IN ({places})"), states);
+        }
+        if let Some(time) = query.created_after {
+            conditions.add("created_at >= ?", [Box::new(stored_time(time)) as _]);
+        }
+        if let Some(time) = query.created_before {
+            conditions.add("created_at < ?", [Box::new(stored_time(time)) as _]);
+        }
+        if let Some(after) = query.after {
+            let time = stored_time(after.created_at);
+            let place: [Box<dyn ToSql>; 3] =
+                [Box::new(time), Box::new(time), text(after.run.as_str())];
+            conditions.add("created_at <= ? AND (created_at < ? OR id > ?)", place);
+        }
+        conditions
+    }
+
+    fn add(&mut self, sql: &str, values: impl IntoIterator<Item = Box<dyn ToSql>>) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(sql);
+        self.values.extend(values);
+    }
+}
+
+fn text(text: &str) -> Box<dyn ToSql> {
+    Box::new(text.to_owned())
+}

@@ -1,0 +1,167 @@
+//! A store in one file, for one process: it survives a crash and a restart, and needs nothing installed.
+//!
+//! [`open`] checks a file before anything is written to it; [`desk`] is the thread that owns the connection and commits
+//! in groups; the rest is what it is asked to do: [`runs`] and [`steps`] change and read a run, [`list`] finds runs.
+//!
+//! Never inside: a write that is answered before it is durable.
+
+mod desk;
+mod fault;
+mod list;
+mod open;
+mod runs;
+mod schema;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use windlass_engine::{
+    event::Order,
+    record::{AttemptRecord, StepIndex, StepRecord},
+    time::Timestamp,
+};
+use windlass_proto::id::RunId;
+
+use crate::{
+    Commit, Committed, Created, NewRun, PlacedOrder, RunQuery, RunView, Store, StoreError,
+    StoredRun, Version, clock::Clock,
+};
+use desk::Desk;
+pub use open::OpenError;
+
+/// A store in one file, held by one process at a time.
+///
+/// Removed runs are remembered for ever, at about 40 bytes each. Dropping the store waits until what was asked of it is
+/// done and the file is closed.
+#[derive(Debug)]
+pub struct SqliteStore {
+    clock: Clock,
+    desk: Desk,
+}
+
+impl SqliteStore {
+    /// Opens the store in a file, or makes a new one where there is no file or an empty one. Beside it, a file with the
+    /// ending `-wal` holds what was committed last.
+    ///
+    /// Reads the whole file to check it, about a second per gigabyte, and blocks meanwhile. A file that cannot be used
+    /// is left as it is.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let opened = open::open(path.as_ref())?;
+        let clock = Clock::start(opened.newest);
+        let desk = Desk::start(opened.connection, &opened.path)?;
+        Ok(Self { clock, desk })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
+    }
+
+    async fn create(&self, run: NewRun) -> Result<Created, StoreError> {
+        let now = self.clock.now();
+        self.desk.ask(move |db| runs::create(db, &run, now)).await
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Result<Vec<Committed>, StoreError> {
+        let now = self.clock.now();
+        let each =
+            move |db: &_| commits.iter().map(|commit| runs::commit(db, commit, now)).collect();
+        self.desk.ask(each).await
+    }
+
+    async fn load(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
+        self.desk.ask(move |db| runs::load(db, run)).await
+    }
+
+    async fn active_runs(&self, partition: u32, partitions: u32) -> Result<Vec<RunId>, StoreError> {
+        self.desk.ask(move |db| list::active(db, partition, partitions)).await
+    }
+
+    async fn place_order(&self, run: RunId, order: Order) -> Result<bool, StoreError> {
+        self.desk.ask(move |db| runs::place_order(db, run, order)).await
+    }
+
+    async fn read_orders(&self, run: RunId) -> Result<Vec<PlacedOrder>, StoreError> {
+        self.desk.ask(move |db| runs::orders_of(db, run)).await
+    }
+
+    async fn read_run(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
+        self.desk.ask(move |db| Ok(runs::find(db, run)?.map(|(_, view)| view))).await
+    }
+
+    async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
+        self.desk.ask(move |db| runs::pipeline_of(db, run)).await
+    }
+
+    async fn read_step_range(
+        &self,
+        run: RunId,
+        range: Range<u32>,
+    ) -> Result<Option<(RunView, Vec<StepRecord>)>, StoreError> {
+        let read = move |db: &_| {
+            let Some((key, view)) = runs::find(db, run)? else {
+                return Ok(None);
+            };
+            let steps = steps::read_range(db, key, view.submission.steps, range.clone())?;
+            Ok(Some((view, steps)))
+        };
+        self.desk.ask(read).await
+    }
+
+    async fn read_steps(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<Option<(RunView, Vec<StepRecord>)>, StoreError> {
+        let steps = steps.to_vec();
+        let read = move |db: &_| {
+            let Some((key, view)) = runs::find(db, run)? else {
+                return Ok(None);
+            };
+            let steps = steps::read(db, key, &view.submission, &steps)?;
+            Ok(Some((view, steps)))
+        };
+        self.desk.ask(read).await
+    }
+
+    async fn read_attempts(
+        &self,
+        run: RunId,
+        step: StepIndex,
+    ) -> Result<Vec<AttemptRecord>, StoreError> {
+        self.desk.ask(move |db| steps::attempts(db, run, step)).await
+    }
+
+    async fn read_latest_attempts(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<BTreeMap<StepIndex, AttemptRecord>, StoreError> {
+        let steps = steps.to_vec();
+        self.desk.ask(move |db| steps::latest_attempts(db, run, &steps)).await
+    }
+
+    async fn read_outputs(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<BTreeMap<StepIndex, Arc<str>>, StoreError> {
+        let steps = steps.to_vec();
+        self.desk.ask(move |db| steps::outputs(db, run, &steps)).await
+    }
+
+    async fn list_runs(&self, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, StoreError> {
+        let query = query.clone();
+        self.desk.ask(move |db| list::list(db, &query, limit)).await
+    }
+
+    async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {
+        self.desk.ask(move |db| runs::remove(db, run, expected)).await
+    }
+}

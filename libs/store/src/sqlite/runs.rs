@@ -1,0 +1,285 @@
+//! A run: created, committed to, ordered about, read, removed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use windlass_engine::{
+    event::Order,
+    record::{RunRecord, StepIndex},
+    time::Timestamp,
+};
+use windlass_proto::{convert, id::RunId};
+
+use super::{fault::Fault, steps};
+use crate::{
+    Commit, Committed, Created, NewRun, PlacedOrder, RunView, StoreError, StoredRun, Submission,
+    Version, codec,
+};
+
+/// By which the other tables name a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunKey(pub(super) i64);
+
+pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Created, Fault> {
+    let Submission { id, namespace, pipeline, labels, arguments_json, digest, rerun_of, steps } =
+        &run.submission;
+    let existing = db
+        .prepare_cached("SELECT digest FROM runs WHERE id = ?")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    if let Some(digest) = existing {
+        return Ok(Created::Existed { digest });
+    }
+    if db.prepare_cached("SELECT 1 FROM removed WHERE id = ?")?.exists([id.as_str()])? {
+        return Ok(Created::Removed);
+    }
+    db.prepare_cached(
+        "INSERT INTO runs (id, created_at, namespace, pipeline, digest, rerun_of, steps, state, active,
+             number, commit_id, committed_at, order_sequence, record)
+         VALUES (?, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?2, 0, ?)",
+    )?
+    .execute(params![
+        id.as_str(),
+        stored_time(now),
+        namespace,
+        pipeline,
+        digest,
+        rerun_of.as_ref().map(RunId::as_str),
+        steps,
+        client_state(&run.record),
+        !run.record.state.is_final(),
+        Version::FIRST.number.cast_signed(),
+        Version::FIRST.commit.cast_signed(),
+        codec::encode_run(&run.record),
+    ])?;
+    let key = db.last_insert_rowid();
+    db.prepare_cached("INSERT INTO submissions (run, arguments_json, pipeline) VALUES (?, ?, ?)")?
+        .execute(params![key, arguments_json, &run.pipeline[..]])?;
+    let mut add_label =
+        db.prepare_cached("INSERT INTO labels (run, name, value) VALUES (?, ?, ?)")?;
+    for (name, value) in labels {
+        add_label.execute(params![key, name, value])?;
+    }
+    Ok(Created::New)
+}
+
+pub(super) fn commit(db: &Connection, commit: &Commit, now: Timestamp) -> Result<Committed, Fault> {
+    let Some(head) = Head::read(db, commit.run)? else {
+        return Ok(Committed::Conflict);
+    };
+    let unknown = |step: &StepIndex| step.0 >= head.steps;
+    if let Some(step) = commit.steps.iter().map(|(step, _)| *step).find(unknown) {
+        return Err(StoreError::no_such_step(commit.run, head.steps, step).into());
+    }
+    if head.version != commit.expected {
+        return Ok(Committed::Conflict);
+    }
+    steps::write(db, head.key, head.steps, &commit.steps)?;
+    steps::write_attempts(db, head.key, &commit.attempts)?;
+    steps::write_outputs(db, head.key, &commit.outputs)?;
+    if let Some(taken) = commit.orders_taken {
+        db.prepare_cached("DELETE FROM orders WHERE run = ? AND sequence <= ?")?
+            .execute(params![head.key.0, stored_count(taken)])?;
+    }
+    let version = head.version.next(commit.commit);
+    head.write(db, version, &commit.record, now)?;
+    Ok(Committed::Done(version))
+}
+
+/// What a commit has to know of a run.
+struct Head {
+    key: RunKey,
+    version: Version,
+    steps: u32,
+    /// The state that clients see, and whether the run is active: both are indexed, and seldom change.
+    indexed: (i32, bool),
+}
+
+impl Head {
+    fn read(db: &Connection, run: RunId) -> Result<Option<Self>, Fault> {
+        let head = db
+            .prepare_cached(
+                "SELECT key, number, commit_id, steps, state, active FROM runs WHERE id = ?",
+            )?
+            .query_row([run.as_str()], |row| {
+                Ok(Self {
+                    key: RunKey(row.get(0)?),
+                    version: version(row, 1, 2)?,
+                    steps: row.get(3)?,
+                    indexed: (row.get(4)?, row.get(5)?),
+                })
+            })
+            .optional()?;
+        Ok(head)
+    }
+
+    fn write(
+        &self,
+        db: &Connection,
+        version: Version,
+        record: &RunRecord,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        db.prepare_cached(
+            "UPDATE runs SET number = ?, commit_id = ?, committed_at = ?, record = ? WHERE key = ?",
+        )?
+        .execute(params![
+            version.number.cast_signed(),
+            version.commit.cast_signed(),
+            stored_time(now),
+            codec::encode_run(record),
+            self.key.0,
+        ])?;
+        let active = !record.state.is_final() || has_orders(db, self.key)?;
+        let indexed = (client_state(record), active);
+        if indexed != self.indexed {
+            db.prepare_cached("UPDATE runs SET state = ?, active = ? WHERE key = ?")?
+                .execute(params![indexed.0, indexed.1, self.key.0])?;
+        }
+        Ok(())
+    }
+}
+
+fn has_orders(db: &Connection, key: RunKey) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM orders WHERE run = ?")?.exists([key.0])
+}
+
+pub(super) fn place_order(db: &Connection, run: RunId, order: Order) -> Result<bool, Fault> {
+    let placed = db
+        .prepare_cached(
+            "UPDATE runs SET order_sequence = order_sequence + 1, active = TRUE WHERE id = ?
+             RETURNING key, order_sequence",
+        )?
+        .query_row([run.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    let Some((key, sequence)) = placed else {
+        return Ok(false);
+    };
+    db.prepare_cached("INSERT INTO orders (run, sequence, kind) VALUES (?, ?, ?)")?
+        .execute(params![key, sequence, codec::order_number(order)])?;
+    Ok(true)
+}
+
+pub(super) fn load(db: &Connection, run: RunId) -> Result<Option<StoredRun>, Fault> {
+    let Some((key, view)) = find(db, run)? else {
+        return Ok(None);
+    };
+    let steps = steps::read_range(db, key, view.submission.steps, 0..u32::MAX)?;
+    let pipeline = pipeline(db, key)?;
+    let orders = orders(db, key)?;
+    Ok(Some(StoredRun { view, steps, pipeline, orders }))
+}
+
+pub(super) fn key_of(db: &Connection, run: RunId) -> Result<Option<RunKey>, Fault> {
+    let key = db
+        .prepare_cached("SELECT key FROM runs WHERE id = ?")?
+        .query_row([run.as_str()], |row| row.get(0).map(RunKey))
+        .optional()?;
+    Ok(key)
+}
+
+pub(super) fn orders_of(db: &Connection, run: RunId) -> Result<Vec<PlacedOrder>, Fault> {
+    key_of(db, run)?.map_or(Ok(Vec::new()), |key| orders(db, key))
+}
+
+pub(super) fn pipeline_of(db: &Connection, run: RunId) -> Result<Option<Bytes>, Fault> {
+    key_of(db, run)?.map(|key| pipeline(db, key)).transpose()
+}
+
+fn orders(db: &Connection, key: RunKey) -> Result<Vec<PlacedOrder>, Fault> {
+    let mut select =
+        db.prepare_cached("SELECT sequence, kind FROM orders WHERE run = ? ORDER BY sequence")?;
+    let rows =
+        select.query_map([key.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u8>(1)?)))?;
+    rows.map(|row| {
+        let (sequence, kind) = row?;
+        let order = codec::order(kind).ok_or_else(|| {
+            StoreError::Damaged(format!("an order has the kind {kind}, which means nothing"))
+        })?;
+        Ok(PlacedOrder { sequence: sequence.cast_unsigned(), order })
+    })
+    .collect()
+}
+
+fn pipeline(db: &Connection, key: RunKey) -> Result<Bytes, Fault> {
+    let bytes: Vec<u8> = db
+        .prepare_cached("SELECT pipeline FROM submissions WHERE run = ?")?
+        .query_row([key.0], |row| row.get(0))?;
+    Ok(bytes.into())
+}
+
+/// What [`view`] takes, of the table `runs`.
+pub(super) const VIEW_COLUMNS: &str = "key, id, created_at, namespace, pipeline, digest, rerun_of, steps, \
+    number, commit_id, record, (SELECT arguments_json FROM submissions WHERE run = key)";
+
+pub(super) fn find(db: &Connection, run: RunId) -> Result<Option<(RunKey, RunView)>, Fault> {
+    let mut select = db.prepare_cached(&format!("SELECT {VIEW_COLUMNS} FROM runs WHERE id = ?"))?;
+    let mut rows = select.query([run.as_str()])?;
+    rows.next()?.map(|row| view(db, row)).transpose()
+}
+
+/// Puts together what is shown of a run.
+pub(super) fn view(db: &Connection, row: &Row<'_>) -> Result<(RunKey, RunView), Fault> {
+    let key = RunKey(row.get(0)?);
+    let submission = Submission {
+        id: run_id(&row.get::<_, String>(1)?)?,
+        namespace: row.get(3)?,
+        pipeline: row.get(4)?,
+        labels: labels(db, key)?,
+        arguments_json: row.get(11)?,
+        digest: row.get(5)?,
+        rerun_of: row.get::<_, Option<String>>(6)?.as_deref().map(run_id).transpose()?,
+        steps: row.get(7)?,
+    };
+    let view = RunView {
+        submission: Arc::new(submission),
+        created_at: Timestamp(row.get::<_, i64>(2)?.cast_unsigned()),
+        version: version(row, 8, 9)?,
+        record: codec::decode_run(row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?)?,
+    };
+    Ok((key, view))
+}
+
+fn labels(db: &Connection, key: RunKey) -> Result<BTreeMap<String, String>, Fault> {
+    let mut select = db.prepare_cached("SELECT name, value FROM labels WHERE run = ?")?;
+    let rows = select.query_map([key.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn remove(db: &Connection, run: RunId, expected: Version) -> Result<Committed, Fault> {
+    let Some(head) = Head::read(db, run)?.filter(|head| head.version == expected) else {
+        return Ok(Committed::Conflict);
+    };
+    steps::remove(db, head.key)?;
+    for table in ["submissions", "labels", "orders"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?"))?.execute([head.key.0])?;
+    }
+    db.prepare_cached("DELETE FROM runs WHERE key = ?")?.execute([head.key.0])?;
+    db.prepare_cached("INSERT INTO removed (id) VALUES (?)")?.execute([run.as_str()])?;
+    Ok(Committed::Done(expected))
+}
+
+pub(super) fn run_id(text: &str) -> Result<RunId, Fault> {
+    text.parse().map_err(|error| Fault::Store(StoreError::Damaged(format!("{error}"))))
+}
+
+fn version(row: &Row<'_>, number: usize, commit: usize) -> rusqlite::Result<Version> {
+    Ok(Version {
+        number: row.get::<_, i64>(number)?.cast_unsigned(),
+        commit: row.get::<_, i64>(commit)?.cast_unsigned(),
+    })
+}
+
+fn client_state(record: &RunRecord) -> i32 {
+    convert::run_state(record).into()
+}
+
+/// A time as the file orders it; the end of time at the latest.
+pub(super) fn stored_time(time: Timestamp) -> i64 {
+    stored_count(time.0)
+}
+
+fn stored_count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,27 @@
+//! Compiles `windlass/v1/*.proto` with protox, so that no `protoc` is needed on the machine.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=windlass");
+    let mut files = fs::read_dir("windlass/v1")?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    files.sort();
+    let descriptors = protox::compile(&files, ["."])?;
+
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("windlass.v1.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        // The same message is always encoded to the same bytes, so that digests of it can be compared.
+        .btree_map(".")
+        // A pipeline may have a million steps: what most of them leave unset must not take room.
+        .boxed(".windlass.v1.Step.retry")
+        .boxed(".windlass.v1.Step.work.task")
+        .bytes(".windlass.v1.LogLine.content")
+        .bytes(".windlass.v1.DownloadLogsResponse.data")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

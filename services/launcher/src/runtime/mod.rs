@@ -1,0 +1,84 @@
+//! What attempts run on: one trait, and its implementations.
+//!
+//! A runtime knows attempts and nothing else: not the graph, not retries, not the bus, not the store.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use windlass_engine::event::AttemptReport;
+use windlass_proto::id::RunId;
+
+pub mod process;
+pub mod simulated;
+
+/// Names an attempt: the n-th try of a step in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptKey {
+    /// The run.
+    pub run: RunId,
+    /// The step's index.
+    pub step: u32,
+    /// From 1.
+    pub attempt: u32,
+}
+
+impl fmt::Display for AttemptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.run, self.step, self.attempt)
+    }
+}
+
+/// All that a runtime needs to create an attempt. References are resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptSpec {
+    /// Which attempt it is.
+    pub key: AttemptKey,
+    /// The step's name.
+    pub step: String,
+    /// The program and its arguments; at least one entry.
+    pub command: Vec<String>,
+    /// Added to the environment.
+    pub env: BTreeMap<String, String>,
+    /// Where the program starts, if not where the runtime says.
+    pub working_dir: Option<PathBuf>,
+    /// Between TERM and KILL.
+    pub termination_grace: Duration,
+    /// The most resident memory of all its processes together.
+    pub memory_bytes: Option<u64>,
+    /// Names of the outputs it must write.
+    pub outputs: Vec<String>,
+}
+
+/// A report of one run's attempt, on its way to the scheduler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The run.
+    pub run: RunId,
+    /// What is known.
+    pub report: AttemptReport,
+}
+
+/// Where a runtime sends its reports. Unbounded, since what it holds is bounded by the attempts in flight.
+pub type ReportSender = mpsc::UnboundedSender<Report>;
+
+/// Something that attempts run on.
+///
+/// Reports go through the [`ReportSender`] that the runtime was made with. Repeated reports do no harm; a missing one does: each attempt that
+/// [`start`](Self::start) took is followed by a report of its end, also when creating it failed.
+#[async_trait]
+pub trait Runtime: Send + Sync + 'static {
+    /// Creates attempts. Returns when they are taken, which may be before they exist: a runtime that is full keeps them
+    /// until there is room. An attempt that exists already is not created again; its present phase is reported instead.
+    async fn start(&self, attempts: Vec<AttemptSpec>);
+
+    /// Ends an attempt. Is followed by a report that it stopped, that it had ended by itself before, or, where it does
+    /// not exist and never existed here, that it was not created (and [`start`](Self::start) will not create it later).
+    async fn stop(&self, key: AttemptKey);
+
+    /// Has the present phase of an attempt reported. False if the attempt is not known here: then nothing is reported.
+    async fn probe(&self, key: AttemptKey) -> bool;
+
+    /// Removes all that is kept of a run whose attempts have all ended.
+    async fn remove(&self, run: RunId);
+}

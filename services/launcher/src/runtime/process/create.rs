@@ -1,0 +1,123 @@
+//! Creates an attempt; or, what takes the same claim, sees to it that it never is.
+
+use std::{
+    fs::File,
+    io,
+    process::{Child, Command, Stdio},
+};
+
+use windlass_engine::reason::FailureReason;
+
+use super::{Supervisor, judge, layout::Layout};
+use crate::{
+    clock,
+    runtime::{AttemptKey, AttemptSpec},
+    supervisor::{
+        attempt_dir::{AttemptDir, DirError},
+        outcome::{End, Outcome},
+        spec::Spec,
+    },
+};
+
+/// What came of the wish to create an attempt.
+#[derive(Debug)]
+pub(super) enum Creation {
+    /// It exists from now on.
+    Created { supervisor: Child, created_ms: u64 },
+    /// It existed before.
+    Existed,
+    /// It could not be created.
+    Failed(Outcome),
+}
+
+/// Creates the attempt, unless it exists.
+pub(super) fn create(
+    layout: &Layout,
+    supervisor: &Supervisor,
+    log_limit: u64,
+    attempt: AttemptSpec,
+) -> Creation {
+    let key = attempt.key;
+    let dir = layout.attempt(key);
+    let lock = match claim(layout, key) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Creation::Existed,
+        Err(error) => return Creation::Failed(launch_failed(error.to_string())),
+    };
+    let spec = spec(layout, log_limit, attempt);
+    let created_ms = spec.created_ms;
+    match dir.write_spec(&spec).and_then(|()| start(&dir, supervisor, lock)) {
+        Ok(supervisor) => Creation::Created { supervisor, created_ms },
+        Err(error) => {
+            let outcome = launch_failed(error.to_string());
+            // The lock went with the failed start; nobody else can have written an outcome but *lost*.
+            judge::write(&dir, &outcome);
+            Creation::Failed(outcome)
+        }
+    }
+}
+
+/// Sees to it that the attempt is never created; false where it exists.
+pub(super) fn preclude(layout: &Layout, key: AttemptKey) -> Result<bool, DirError> {
+    let Some(_lock) = claim(layout, key)? else {
+        return Ok(false);
+    };
+    let outcome =
+        Outcome { created_ms: None, started_ms: None, ended_ms: None, end: End::NotCreated };
+    layout.attempt(key).write_outcome(&outcome)?;
+    Ok(true)
+}
+
+/// The lock of an attempt that did not exist before, and which is the caller's to create; none where it exists.
+fn claim(layout: &Layout, key: AttemptKey) -> Result<Option<File>, DirError> {
+    let dir = layout.attempt(key);
+    layout.make_parents(key).map_err(|source| dir.error("make what holds", source))?;
+    if !dir.create()? {
+        return Ok(None);
+    }
+    // Whoever has come between has found a directory without a supervisor, and has written that the attempt is lost.
+    Ok(dir.try_lock()?.filter(|_| dir.read_outcome().is_none()))
+}
+
+/// Starts the supervisor with the lock as its standard input.
+fn start(dir: &AttemptDir, supervisor: &Supervisor, lock: File) -> Result<Child, DirError> {
+    Command::new(&supervisor.program)
+        .args(&supervisor.args)
+        .arg(dir.path())
+        .stdin(Stdio::from(lock))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| {
+            let program = supervisor.program.display();
+            let source = io::Error::new(error.kind(), format!("the supervisor {program}: {error}"));
+            dir.error("start the supervisor of", source)
+        })
+}
+
+fn spec(layout: &Layout, log_limit: u64, attempt: AttemptSpec) -> Spec {
+    Spec {
+        created_ms: clock::now().0,
+        run: attempt.key.run.to_string(),
+        step: attempt.step,
+        attempt: attempt.key.attempt,
+        command: attempt.command,
+        env: attempt.env,
+        working_dir: attempt.working_dir,
+        run_dir: layout.run_dir(attempt.key.run),
+        grace_ms: u64::try_from(attempt.termination_grace.as_millis()).unwrap_or(u64::MAX),
+        memory_bytes: attempt.memory_bytes,
+        outputs: attempt.outputs,
+        log_limit,
+    }
+}
+
+/// The outcome of an attempt that could not be created, now.
+pub(super) fn launch_failed(message: String) -> Outcome {
+    Outcome {
+        created_ms: None,
+        started_ms: None,
+        ended_ms: Some(clock::now().0),
+        end: End::failed(FailureReason::LaunchFailed, message),
+    }
+}

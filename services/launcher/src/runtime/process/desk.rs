@@ -1,0 +1,314 @@
+//! The desk: one thread that knows what runs here and what waits, and makes the reports.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender},
+    },
+    thread,
+};
+
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+use windlass_engine::{
+    event::{AttemptPhase, AttemptReport},
+    record::StepIndex,
+    time::Timestamp,
+};
+use windlass_proto::id::RunId;
+
+use super::{
+    ProcessConfig, create,
+    judge::{self, Standing, Times},
+    layout::Layout,
+    watch::{self, Teller},
+};
+use crate::{
+    runtime::{AttemptKey, AttemptSpec, Report, ReportSender},
+    supervisor::outcome::{End, Outcome},
+};
+
+/// What the desk is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    Start(Vec<AttemptSpec>),
+    Stop(AttemptKey),
+    /// Answered with whether the attempt is known.
+    Probe(AttemptKey, oneshot::Sender<bool>),
+    Remove(RunId, oneshot::Sender<()>),
+    /// By the thread that watches the attempt.
+    Notice(AttemptKey, Notice),
+    /// Leave all that runs alone.
+    Close,
+}
+
+/// What became of an attempt that is watched.
+#[derive(Debug)]
+pub(super) enum Notice {
+    Created {
+        created_ms: u64,
+    },
+    Started {
+        started_ms: u64,
+    },
+    /// It was to be created, and exists.
+    Existed,
+    Ended(Outcome),
+}
+
+/// An attempt that takes up a slot.
+#[derive(Debug, Default)]
+struct Watched {
+    times: Times,
+    stop_ordered: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    config: ProcessConfig,
+    layout: Layout,
+    reports: ReportSender,
+    orders: Sender<Order>,
+    /// What has a thread that watches it.
+    watched: BTreeMap<AttemptKey, Watched>,
+    /// What waits for a slot, and in which order; an attempt that was stopped is only in the latter.
+    waiting: HashMap<AttemptKey, AttemptSpec>,
+    queue: VecDeque<AttemptKey>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        config: ProcessConfig,
+        layout: Layout,
+        reports: ReportSender,
+        orders: Sender<Order>,
+    ) -> Self {
+        Self {
+            config,
+            layout,
+            reports,
+            orders,
+            watched: BTreeMap::new(),
+            waiting: HashMap::new(),
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Reports all there is, then carries out orders until it is closed.
+    pub(super) fn run(&mut self, inbox: &Receiver<Order>) {
+        self.layout.taken_out().into_iter().for_each(delete);
+        for key in self.layout.attempts() {
+            self.look_up(key);
+        }
+        while let Ok(order) = inbox.recv() {
+            match order {
+                Order::Start(attempts) => {
+                    for attempt in attempts {
+                        self.take(attempt);
+                    }
+                }
+                Order::Stop(key) => self.stop(key),
+                Order::Probe(key, answer) => drop(answer.send(self.probe(key))),
+                Order::Remove(run, done) => {
+                    self.remove(run);
+                    let _ = done.send(());
+                }
+                Order::Notice(key, notice) => self.notice(key, notice),
+                Order::Close => return,
+            }
+            self.fill_slots();
+        }
+    }
+
+    fn take(&mut self, attempt: AttemptSpec) {
+        let key = attempt.key;
+        if self.watched.contains_key(&key) {
+            self.report_phase(key);
+        } else if self.layout.attempt(key).path().exists() {
+            self.look_up(key);
+        } else if self.waiting.insert(key, attempt).is_none() {
+            self.queue.push_back(key);
+        }
+    }
+
+    fn fill_slots(&mut self) {
+        while self.watched.len() < self.config.slots.get()
+            && let Some(key) = self.queue.pop_front()
+        {
+            let Some(attempt) = self.waiting.remove(&key) else {
+                continue;
+            };
+            let (layout, supervisor) = (self.layout.clone(), self.config.supervisor.clone());
+            let limit = self.config.log_limit;
+            match watch::create_and_watch(self.teller(key), layout, supervisor, limit, attempt) {
+                Ok(()) => drop(self.watched.insert(key, Watched::default())),
+                Err(error) => {
+                    let message = format!(
+                        "no thread can be started to watch it: {error}; let fewer steps run at once"
+                    );
+                    self.report_end(key, create::launch_failed(message));
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, key: AttemptKey) {
+        if self.waiting.remove(&key).is_some() || !self.layout.attempt(key).path().exists() {
+            self.preclude(key);
+        } else if !self.watched.contains_key(&key) {
+            self.look_up(key);
+        }
+        // It may just be about to exist; then this is made up for once it does.
+        if let Some(watched) = self.watched.get_mut(&key) {
+            watched.stop_ordered = true;
+            self.order_stop(key);
+        }
+    }
+
+    /// Sees to it that an attempt which does not exist never will.
+    fn preclude(&mut self, key: AttemptKey) {
+        if self.watched.contains_key(&key) {
+            return;
+        }
+        match create::preclude(&self.layout, key) {
+            Ok(true) => self.report(key, Times::default(), None, AttemptPhase::NotCreated),
+            Ok(false) => self.look_up(key),
+            // Not reported, since it cannot be promised; the order will be given again.
+            Err(error) => error!(%key, %error, "an attempt cannot be kept from being created"),
+        }
+    }
+
+    fn order_stop(&self, key: AttemptKey) {
+        if let Err(error) = self.layout.attempt(key).order_stop() {
+            warn!(%key, %error, "an attempt was not told to stop; it will be told again");
+        }
+    }
+
+    fn probe(&mut self, key: AttemptKey) -> bool {
+        if self.watched.contains_key(&key) {
+            self.report_phase(key);
+            return true;
+        }
+        let exists = self.layout.attempt(key).path().exists();
+        if exists {
+            self.look_up(key);
+        }
+        exists || self.waiting.contains_key(&key)
+    }
+
+    fn remove(&mut self, run: RunId) {
+        let waits = self.waiting.keys().any(|key| key.run == run);
+        if waits || self.watched.keys().any(|key| key.run == run) {
+            warn!(%run, "a run is kept: some of its attempts have not ended; stop them first");
+            return;
+        }
+        match self.layout.take_out(run) {
+            Ok(Some(taken)) => delete(taken),
+            Ok(None) => {}
+            Err(error) => {
+                warn!(%run, %error, "a run cannot be removed; remove its directory by hand");
+            }
+        }
+    }
+
+    fn notice(&mut self, key: AttemptKey, notice: Notice) {
+        let Some(watched) = self.watched.get_mut(&key) else {
+            return;
+        };
+        match notice {
+            Notice::Created { created_ms } => {
+                watched.times.created_ms = Some(created_ms);
+                if watched.stop_ordered {
+                    self.order_stop(key);
+                }
+            }
+            Notice::Started { started_ms } => {
+                watched.times.started_ms = Some(started_ms);
+                self.report_phase(key);
+            }
+            Notice::Existed => {
+                let stop_ordered = watched.stop_ordered;
+                self.watched.remove(&key);
+                self.look_up(key);
+                if stop_ordered {
+                    self.stop(key);
+                }
+            }
+            Notice::Ended(mut outcome) => {
+                outcome.created_ms = outcome.created_ms.or(watched.times.created_ms);
+                outcome.started_ms = outcome.started_ms.or(watched.times.started_ms);
+                self.watched.remove(&key);
+                self.report_end(key, outcome);
+            }
+        }
+    }
+
+    /// Reports an attempt that nobody here watches by what its directory tells; adopts it if it lives.
+    fn look_up(&mut self, key: AttemptKey) {
+        let dir = self.layout.attempt(key);
+        match judge::standing(&dir) {
+            Ok(Standing::Ended(outcome)) => self.report_end(key, outcome),
+            Ok(Standing::Alive(times)) => match watch::adopt(self.teller(key), dir, times) {
+                Ok(()) => {
+                    self.watched.insert(key, Watched { times, stop_ordered: false });
+                    self.report_phase(key);
+                }
+                Err(error) => error!(%key, %error, "an attempt runs unwatched until it is probed"),
+            },
+            Err(error) => error!(%key, %error, "an attempt cannot be looked up until it is probed"),
+        }
+    }
+
+    fn teller(&self, key: AttemptKey) -> Teller {
+        Teller { key, orders: self.orders.clone() }
+    }
+
+    /// Reports an attempt that is watched.
+    fn report_phase(&self, key: AttemptKey) {
+        let Some(Watched { times, .. }) = self.watched.get(&key) else {
+            return;
+        };
+        let runs = times.started_ms.is_some();
+        let phase = if runs { AttemptPhase::Running } else { AttemptPhase::Starting };
+        self.report(key, *times, None, phase);
+    }
+
+    fn report_end(&self, key: AttemptKey, outcome: Outcome) {
+        let Outcome { created_ms, started_ms, ended_ms, end } = outcome;
+        let phase = match end {
+            End::Succeeded { outputs } => AttemptPhase::Succeeded(outputs.map(Arc::from)),
+            End::Failed { failure } => AttemptPhase::Failed(failure),
+            End::Stopped => AttemptPhase::Stopped,
+            End::NotCreated => AttemptPhase::NotCreated,
+        };
+        self.report(key, Times { created_ms, started_ms }, ended_ms, phase);
+    }
+
+    fn report(&self, key: AttemptKey, times: Times, ended_ms: Option<u64>, phase: AttemptPhase) {
+        let report = AttemptReport {
+            step: StepIndex(key.step),
+            attempt: key.attempt,
+            phase,
+            created_at: times.created_ms.map(Timestamp),
+            started_at: times.started_ms.map(Timestamp),
+            ended_at: ended_ms.map(Timestamp),
+        };
+        // Who no longer listens asks again when it does.
+        let _ = self.reports.send(Report { run: key.run, report });
+    }
+}
+
+/// Deletes a run's files, however many, without keeping anybody waiting.
+fn delete(path: PathBuf) {
+    let body = move || {
+        if let Err(error) = fs::remove_dir_all(&path) {
+            warn!(path = %path.display(), %error, "a removed run cannot be deleted; delete it by hand");
+        }
+    };
+    if let Err(error) = thread::Builder::new().spawn(body) {
+        warn!(%error, "a removed run is deleted at the next start");
+    }
+}

@@ -1,0 +1,140 @@
+//! The threads that each see one attempt through: one that this launcher creates, or one that it found.
+
+use std::{
+    io::{self, BufRead as _, BufReader},
+    process::{Child, ExitStatus},
+    sync::mpsc::Sender,
+    thread,
+    time::Duration,
+};
+
+use windlass_engine::reason::FailureReason;
+
+use super::{
+    Supervisor,
+    create::{Creation, create},
+    desk::{Notice, Order},
+    judge::{self, Times},
+    layout::Layout,
+};
+use crate::{
+    clock,
+    runtime::{AttemptKey, AttemptSpec},
+    supervisor::{
+        self,
+        attempt_dir::{AttemptDir, DirError},
+        outcome::{End, Outcome},
+    },
+};
+
+/// How often an attempt that was adopted before its program ran is looked at.
+const START_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Tells the desk of one attempt. A desk that is gone no longer cares.
+#[derive(Debug)]
+pub(super) struct Teller {
+    pub(super) key: AttemptKey,
+    pub(super) orders: Sender<Order>,
+}
+
+impl Teller {
+    fn tell(&self, notice: Notice) {
+        let _ = self.orders.send(Order::Notice(self.key, notice));
+    }
+}
+
+/// Creates an attempt in a thread of its own, and sees it through.
+pub(super) fn create_and_watch(
+    teller: Teller,
+    layout: Layout,
+    supervisor: Supervisor,
+    log_limit: u64,
+    attempt: AttemptSpec,
+) -> io::Result<()> {
+    let body = move || {
+        let dir = layout.attempt(attempt.key);
+        match create(&layout, &supervisor, log_limit, attempt) {
+            Creation::Created { supervisor, created_ms } => {
+                teller.tell(Notice::Created { created_ms });
+                teller.tell(Notice::Ended(see_through(&teller, &dir, supervisor)));
+            }
+            Creation::Existed => teller.tell(Notice::Existed),
+            Creation::Failed(outcome) => teller.tell(Notice::Ended(outcome)),
+        }
+    };
+    thread::Builder::new().spawn(body).map(drop)
+}
+
+/// Sees an attempt through that somebody else has created, in a thread of its own.
+pub(super) fn adopt(teller: Teller, dir: AttemptDir, times: Times) -> io::Result<()> {
+    let body = move || {
+        let outcome = await_release(&teller, &dir, times)
+            .unwrap_or_else(|error| unknown(format!("it can no longer be watched: {error}")));
+        teller.tell(Notice::Ended(outcome));
+    };
+    thread::Builder::new().spawn(body).map(drop)
+}
+
+/// Follows the supervisor that this process has started.
+fn see_through(teller: &Teller, dir: &AttemptDir, mut child: Child) -> Outcome {
+    if let Some(started_ms) = child.stdout.take().and_then(read_start) {
+        // If it has ended meanwhile, one report tells all.
+        if matches!(child.try_wait(), Ok(None)) {
+            teller.tell(Notice::Started { started_ms });
+        }
+    }
+    let why = describe(child.wait());
+    match dir.lock() {
+        Ok(lock) => judge::settle(dir, &lock, &why),
+        Err(error) => dir.read_outcome().unwrap_or_else(|| unknown(format!("{why}: {error}"))),
+    }
+}
+
+/// When the program began to run; none where the supervisor ended before that.
+fn read_start(stdout: impl io::Read) -> Option<u64> {
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).ok()?;
+    line.trim().strip_prefix("started ")?.parse().ok()
+}
+
+/// Waits until the attempt's supervisor is gone.
+fn await_release(teller: &Teller, dir: &AttemptDir, mut times: Times) -> Result<Outcome, DirError> {
+    let why = "its supervisor vanished";
+    while times.started_ms.is_none() {
+        if let Some(lock) = dir.try_lock()? {
+            return Ok(judge::settle(dir, &lock, why));
+        }
+        times = judge::times(dir);
+        match times.started_ms {
+            Some(started_ms) => teller.tell(Notice::Started { started_ms }),
+            None => thread::park_timeout(START_INTERVAL),
+        }
+    }
+    let lock = dir.lock()?;
+    Ok(judge::settle(dir, &lock, why))
+}
+
+/// How a supervisor can have left without an outcome.
+fn describe(status: io::Result<ExitStatus>) -> String {
+    let exits = |status: &ExitStatus, code: u8| status.code() == Some(i32::from(code));
+    match status {
+        Ok(status) if exits(&status, supervisor::EXIT_NOT_WRITTEN) => {
+            "its supervisor could not write down how it ended (see whether the disk is full)".to_owned()
+        }
+        Ok(status) if exits(&status, supervisor::EXIT_NOT_BEGUN) => {
+            "its supervisor could not take it over (see that the launcher's directory is on a local disk)".to_owned()
+        }
+        Ok(status) => format!("its supervisor vanished ({status})"),
+        Err(error) => format!("its supervisor vanished ({error})"),
+    }
+}
+
+/// The outcome where even the directory tells nothing.
+fn unknown(message: String) -> Outcome {
+    Outcome {
+        created_ms: None,
+        started_ms: None,
+        ended_ms: Some(clock::now().0),
+        end: End::failed(FailureReason::Lost, message),
+    }
+}

@@ -1,0 +1,191 @@
+//! The directory of one attempt: all that a launcher and a supervisor know of each other.
+//!
+//! ```text
+//! lock          whoever holds it may write here, and nobody else; held by the supervisor while the attempt lives
+//! spec.json     what to do
+//! bell  stop    an order to stop
+//! process.json  the program's process, once it runs
+//! log           what it wrote
+//! output.json   what it wrote as its outputs
+//! outcome.json  what became of it: where this exists, the attempt is over for ever
+//! ```
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{bell, outcome::Outcome, spec::Spec};
+
+/// The directory of one attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct AttemptDir {
+    path: PathBuf,
+}
+
+/// The program's process, as it is written down for whoever must end it after its supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProcessRecord {
+    /// Its process id, and that of its group.
+    pub(crate) pid: i32,
+    /// When it began by the kernel's count, which tells it from a later process with its id; none without `/proc`.
+    pub(crate) start_ticks: Option<u64>,
+    /// The boot in which that holds.
+    pub(crate) boot_id: Option<String>,
+    /// When it was started.
+    pub(crate) started_ms: u64,
+}
+
+/// Something in an attempt's directory could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}: {source}; see that the disk is not full and that the directory is the launcher's own", path.display())]
+pub(crate) struct DirError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl AttemptDir {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    pub(crate) fn output_file(&self) -> PathBuf {
+        self.path.join("output.json")
+    }
+
+    pub(crate) fn bell_file(&self) -> PathBuf {
+        self.path.join("bell")
+    }
+
+    fn stop_file(&self) -> PathBuf {
+        self.path.join("stop")
+    }
+
+    /// Makes the directory, readable by its owner alone; false where it is there already. Of all who try, one makes it.
+    pub(crate) fn create(&self) -> Result<bool, DirError> {
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(source) => Err(self.error("create", source)),
+        }
+    }
+
+    /// The lock, if nobody holds it.
+    pub(crate) fn try_lock(&self) -> Result<Option<File>, DirError> {
+        let lock = self.open_lock()?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(self.error("lock", source)),
+        }
+    }
+
+    /// Waits until nobody else holds the lock.
+    pub(crate) fn lock(&self) -> Result<File, DirError> {
+        let lock = self.open_lock()?;
+        lock.lock().map_err(|source| self.error("lock", source))?;
+        Ok(lock)
+    }
+
+    fn open_lock(&self) -> Result<File, DirError> {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.lock_file())
+            .map_err(|source| self.error("open the lock of", source))
+    }
+
+    /// Orders the attempt to stop. Harmless where it has ended, and where it was ordered before.
+    pub(crate) fn order_stop(&self) -> Result<(), DirError> {
+        let created = File::create(self.stop_file());
+        // On a full disk there is no file; the bell alone does where somebody listens already.
+        let rung = bell::ring(&self.bell_file());
+        created
+            .map(drop)
+            .or_else(|error| if rung { Ok(()) } else { Err(error) })
+            .map_err(|source| self.error("order to stop", source))
+    }
+
+    pub(crate) fn is_stop_ordered(&self) -> bool {
+        self.stop_file().exists()
+    }
+
+    pub(crate) fn write_spec(&self, spec: &Spec) -> Result<(), DirError> {
+        self.write("spec.json", spec, false)
+    }
+
+    pub(crate) fn read_spec(&self) -> Result<Spec, DirError> {
+        self.read("spec.json")
+    }
+
+    pub(crate) fn write_process(&self, process: &ProcessRecord) -> Result<(), DirError> {
+        self.write("process.json", process, false)
+    }
+
+    /// The program's process; none where it was not started, or that could not be written down.
+    pub(crate) fn read_process(&self) -> Option<ProcessRecord> {
+        self.read("process.json").ok()
+    }
+
+    /// Writes down what became of the attempt; durable on return.
+    pub(crate) fn write_outcome(&self, outcome: &Outcome) -> Result<(), DirError> {
+        self.write("outcome.json", outcome, true)
+    }
+
+    /// What became of the attempt; none where that is not written down, or cannot be read.
+    pub(crate) fn read_outcome(&self) -> Option<Outcome> {
+        self.read("outcome.json").ok()
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T, DirError> {
+        fs::read(self.path.join(name))
+            .and_then(|text| serde_json::from_slice(&text).map_err(io::Error::from))
+            .map_err(|source| self.error("read what was written in", source))
+    }
+
+    /// Writes a file that others see whole or not at all.
+    fn write<T: Serialize>(&self, name: &str, value: &T, durable: bool) -> Result<(), DirError> {
+        let write = || {
+            let new = self.path.join(format!(".{name}.new"));
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)?;
+            file.write_all(&serde_json::to_vec(value)?)?;
+            if durable {
+                file.sync_all()?;
+            }
+            fs::rename(&new, self.path.join(name))?;
+            if durable {
+                File::open(&self.path)?.sync_all()?;
+            }
+            Ok(())
+        };
+        write().map_err(|source| self.error("write to", source))
+    }
+
+    pub(crate) fn error(&self, doing: &'static str, source: io::Error) -> DirError {
+        DirError { doing, path: self.path.clone(), source }
+    }
+}

@@ -1,0 +1,90 @@
+//! The supervisor: the small process between a launcher and one attempt, which outlives the launcher.
+//!
+//! Inside: starting the attempt's program, capturing what it writes, its memory limit, orders to stop, cleaning up after
+//! it, and writing down what became of it. Synchronous, with a few threads; the main one decides.
+//!
+//! Never inside: reports, other attempts, time-outs, retries. Launcher and supervisor share nothing but the attempt's
+//! directory ([`attempt_dir`]) and these three things:
+//!
+//! - **The lock** is inherited as standard input, already locked, and held until the process ends, so that there is no
+//!   moment at which a living attempt looks like a dead one. Nobody needs a process id to ask whether it is alive.
+//! - **A stop order** is a file, and a bell (a named pipe) that tells of it; not a signal, since signals go to process
+//!   ids, which may be somebody else's by then. The file is looked at after the bell was hung up and before the program
+//!   is started, so that no order is missed, whenever it was given.
+//! - **One line on standard output** tells the launcher, if it still lives, that the program runs.
+
+pub(crate) mod attempt_dir;
+mod bell;
+mod capture;
+mod group;
+mod memory;
+pub(crate) mod outcome;
+mod outputs;
+pub(crate) mod procfs;
+mod program;
+pub(crate) mod spec;
+mod verdict;
+mod watch;
+
+use std::{fs::File, io, os::fd::AsFd, os::unix::fs::MetadataExt, path::Path, process::ExitCode};
+
+use attempt_dir::{AttemptDir, DirError};
+use outcome::Outcome;
+use spec::Spec;
+
+pub(crate) use program::OUTPUT_VARIABLE;
+
+/// The exit code of a supervisor that did not begin: it was not given the attempt, or cannot read what to do.
+pub(crate) const EXIT_NOT_BEGUN: u8 = 3;
+/// The exit code of a supervisor that could not write down what became of the attempt.
+pub(crate) const EXIT_NOT_WRITTEN: u8 = 4;
+
+/// Supervises the attempt in `attempt_dir` until it has ended and its outcome is durable.
+///
+/// To be called first thing in a process of its own, which the launcher has started for this.
+pub fn main(attempt_dir: &Path) -> ExitCode {
+    let dir = AttemptDir::new(attempt_dir.to_path_buf());
+    let Ok((lock, spec)) = begin(&dir) else {
+        return ExitCode::from(EXIT_NOT_BEGUN);
+    };
+    let outcome = supervise(&dir, &spec);
+    let written = dir.write_outcome(&outcome);
+    drop(lock);
+    written.map_or(ExitCode::from(EXIT_NOT_WRITTEN), |()| ExitCode::SUCCESS)
+}
+
+/// Takes over the lock, reads what to do, and leaves the launcher's session, so that a terminal's signals do not reach
+/// the attempt.
+fn begin(dir: &AttemptDir) -> Result<(File, Spec), DirError> {
+    let lock = inherited_lock(dir).map_err(|source| dir.error("take over the lock of", source))?;
+    let spec = dir.read_spec()?;
+    // Fails only where the process leads a session already.
+    let _ = nix::unistd::setsid();
+    // What the program leaves behind becomes this process's child, and is found and ended at the end.
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+    Ok((lock, spec))
+}
+
+/// The lock, held by this process from here on.
+fn inherited_lock(dir: &AttemptDir) -> io::Result<File> {
+    let lock = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let (given, wanted) = (lock.metadata()?, std::fs::metadata(dir.lock_file())?);
+    if (given.dev(), given.ino()) != (wanted.dev(), wanted.ino()) {
+        return Err(io::Error::other(
+            "standard input is not the attempt's lock: only a launcher starts this",
+        ));
+    }
+    lock.try_lock()?;
+    Ok(lock)
+}
+
+fn supervise(dir: &AttemptDir, spec: &Spec) -> Outcome {
+    let end = watch::run(dir, spec);
+    Outcome {
+        created_ms: Some(spec.created_ms),
+        started_ms: end.started_ms,
+        ended_ms: Some(end.ended_ms),
+        end: end.end,
+    }
+}

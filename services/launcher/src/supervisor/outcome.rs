@@ -1,0 +1,63 @@
+//! What became of an attempt, as it is written down.
+
+use serde::{Deserialize, Serialize};
+use windlass_engine::reason::{Failure, FailureReason};
+
+/// The last word on an attempt. Times are milliseconds since 1970, where they are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) created_ms: Option<u64>,
+    pub(crate) started_ms: Option<u64>,
+    pub(crate) ended_ms: Option<u64>,
+    pub(crate) end: End,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub(crate) enum End {
+    /// By itself, well. The text is a JSON object.
+    Succeeded { outputs: Option<String> },
+    /// By itself, or it vanished.
+    Failed {
+        #[serde(with = "FailureForm")]
+        failure: Failure,
+    },
+    /// As it was told to.
+    Stopped,
+    /// It never began, and never will.
+    NotCreated,
+}
+
+impl End {
+    /// A failure without exit code and signal.
+    pub(crate) fn failed(reason: FailureReason, message: String) -> Self {
+        Self::Failed { failure: Failure { reason, message, exit_code: None, signal: None } }
+    }
+}
+
+/// How a [`Failure`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Failure")]
+struct FailureForm {
+    #[serde(with = "FailureReasonForm")]
+    reason: FailureReason,
+    message: String,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+}
+
+/// How a [`FailureReason`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FailureReason", rename_all = "snake_case")]
+enum FailureReasonForm {
+    ExitCode,
+    Signal,
+    OutOfMemory,
+    Timeout,
+    CannotStart,
+    OutputInvalid,
+    StartupTimeout,
+    Lost,
+    LaunchFailed,
+}

@@ -1,0 +1,111 @@
+//! The runs that a partition's loop holds in memory, and which of them want something when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windlass_engine::{run::Run, time::Timestamp};
+use windlass_proto::id::RunId;
+use windlass_store::Version;
+
+/// A run in memory.
+#[derive(Debug)]
+pub(crate) struct CachedRun {
+    /// Its state, decided but perhaps not yet committed.
+    pub(crate) run: Run,
+    /// The latest version that is committed.
+    pub(crate) version: Version,
+    /// When it was accepted: older runs launch first.
+    pub(crate) created_at: Timestamp,
+    marks: Marks,
+}
+
+/// Under what a run stands in the cache's indexes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Marks {
+    wakeup: Option<Timestamp>,
+    hungry: bool,
+    unconfirmed: usize,
+}
+
+/// The runs in memory, with indexes by what they want. After every change of a run, [`Cache::refresh`] it.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    runs: BTreeMap<RunId, CachedRun>,
+    wakeups: BTreeSet<(Timestamp, RunId)>,
+    /// Runs that could launch if there were room, the oldest first.
+    hungry: BTreeSet<(Timestamp, RunId)>,
+    unconfirmed: usize,
+}
+
+impl Cache {
+    /// Adds a run. It stands in no index until it is refreshed.
+    pub(crate) fn insert(&mut self, id: RunId, run: Run, version: Version, created_at: Timestamp) {
+        self.remove(id);
+        self.runs.insert(id, CachedRun { run, version, created_at, marks: Marks::default() });
+    }
+
+    pub(crate) fn remove(&mut self, id: RunId) {
+        if let Some(cached) = self.runs.remove(&id) {
+            self.mark(id, cached.created_at, cached.marks, Marks::default());
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: RunId) -> Option<&mut CachedRun> {
+        self.runs.get_mut(&id)
+    }
+
+    pub(crate) fn contains(&self, id: RunId) -> bool {
+        self.runs.contains_key(&id)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<RunId> {
+        self.runs.keys().copied().collect()
+    }
+
+    /// Brings the indexes up to date with a run.
+    pub(crate) fn refresh(&mut self, id: RunId, now: Timestamp) {
+        let Some(cached) = self.runs.get_mut(&id) else {
+            return;
+        };
+        let new = Marks {
+            wakeup: cached.run.next_wakeup(now),
+            hungry: cached.run.may_launch(),
+            unconfirmed: cached.run.unconfirmed(),
+        };
+        let old = std::mem::replace(&mut cached.marks, new);
+        let created_at = cached.created_at;
+        self.mark(id, created_at, old, new);
+    }
+
+    /// How many attempts are ordered of which no launcher has said that they exist.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.unconfirmed
+    }
+
+    /// The runs that could launch if there were room, the oldest first.
+    pub(crate) fn hungry(&self) -> Vec<RunId> {
+        self.hungry.iter().map(|(_, id)| *id).collect()
+    }
+
+    /// When the first run wants to be woken.
+    pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
+        self.wakeups.first().map(|(time, _)| *time)
+    }
+
+    /// The runs that want to be woken by now.
+    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = RunId> + '_ {
+        self.wakeups.iter().take_while(move |(time, _)| *time <= now).map(|(_, id)| *id)
+    }
+
+    fn mark(&mut self, id: RunId, created_at: Timestamp, old: Marks, new: Marks) {
+        if old.wakeup != new.wakeup {
+            old.wakeup.map(|time| self.wakeups.remove(&(time, id)));
+            new.wakeup.map(|time| self.wakeups.insert((time, id)));
+        }
+        if new.hungry {
+            self.hungry.insert((created_at, id));
+        } else {
+            self.hungry.remove(&(created_at, id));
+        }
+        self.unconfirmed = self.unconfirmed - old.unconfirmed + new.unconfirmed;
+    }
+}

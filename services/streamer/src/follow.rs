@@ -1,0 +1,300 @@
+//! Reads what was selected, and goes on while it grows.
+
+use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
+
+use prost::Message as _;
+use tokio::{
+    sync::mpsc,
+    task,
+    time::{Instant, timeout_at},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use windlass_bus::{Bus, Heard, Listener};
+use windlass_engine::{record::StepIndex, time::Timestamp};
+use windlass_proto::{encoded::EncodedPipeline, id::RunId, subject::Subject, v1};
+use windlass_service::error::{ApiError, ErrorReason};
+use windlass_store::Store;
+
+use crate::{
+    merge::{Line, Merge},
+    targets::{Targets, unreadable},
+};
+
+/// The most bytes of one batch of lines.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Batches that wait for a slow reader.
+const BATCHES_WAITING: usize = 4;
+
+/// The most lines that may be asked for from the end.
+const MAX_TAIL: u32 = 100_000;
+
+/// How often files that grow are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often the state is read although no change was heard: one may have been lost.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How many steps are read from the store at once.
+const STEPS_AT_ONCE: u32 = 10_000;
+
+/// What a request asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Selection {
+    run: RunId,
+    step: String,
+    attempt: u32,
+    follow: bool,
+    since: Option<Timestamp>,
+    tail: Option<usize>,
+}
+
+impl Selection {
+    /// Checks a request.
+    pub(crate) fn of(request: v1::StreamLogsRequest) -> Result<Self, ApiError> {
+        let run = request
+            .run_id
+            .parse()
+            .map_err(|error| ApiError::invalid("run_id", format!("{error}")))?;
+        if request.attempt > 0 && request.step.is_empty() {
+            return Err(ApiError::invalid("attempt", "is of a step; name the step, too"));
+        }
+        if request.tail.is_some_and(|tail| tail > MAX_TAIL) {
+            let message = format!("is above {MAX_TAIL}; leave it out to get all lines");
+            return Err(ApiError::invalid("tail", message));
+        }
+        let since = request.since.map(|time| {
+            let ms = i128::from(time.seconds) * 1000 + i128::from(time.nanos) / 1_000_000;
+            Timestamp(u64::try_from(ms.max(0)).unwrap_or(u64::MAX))
+        });
+        Ok(Self {
+            run,
+            step: request.step,
+            attempt: request.attempt,
+            follow: request.follow,
+            since,
+            tail: request.tail.map(|tail| tail as usize),
+        })
+    }
+}
+
+/// A reader of logs.
+pub(crate) struct Follow {
+    store: Arc<dyn Store>,
+    changes: Box<dyn Listener>,
+    selection: Selection,
+    targets: Targets,
+    merge: Merge,
+    /// Nothing of what is meant will grow any more.
+    over: bool,
+    /// When the whole state was read.
+    state_read: Instant,
+}
+
+type Reply = Result<Vec<v1::LogLine>, ApiError>;
+
+/// Why reading ends before its end.
+enum Stop {
+    Gone,
+    Failed(ApiError),
+}
+
+impl<E: Into<ApiError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Follow {
+    /// Finds out what is meant.
+    pub(crate) async fn new(
+        bus: &dyn Bus,
+        store: Arc<dyn Store>,
+        attempts_dir: &Path,
+        selection: Selection,
+    ) -> Result<Self, ApiError> {
+        let run = selection.run;
+        // Listening begins before the state is read, so that nothing falls between.
+        let changes = bus.listen(Subject::Change { run }).await?;
+        let pipeline =
+            store.read_pipeline(run).await?.ok_or_else(|| ApiError::run_not_found(run))?;
+        let pipeline = EncodedPipeline::new(pipeline).map_err(|error| {
+            let message =
+                format!("the stored pipeline of run {run} cannot be decoded: {error}; restore the store from a copy");
+            ApiError::new(ErrorReason::Damaged, message)
+        })?;
+        let targets =
+            Targets::new(run, &selection.step, selection.attempt, attempts_dir, pipeline)?;
+        Ok(Self {
+            store,
+            changes,
+            selection,
+            targets,
+            merge: Merge::default(),
+            over: false,
+            state_read: Instant::now(),
+        })
+    }
+
+    /// Reads in a task of its own, until the end or until nobody takes the lines.
+    pub(crate) fn start(mut self) -> ReceiverStream<Reply> {
+        let (replies, stream) = mpsc::channel(BATCHES_WAITING);
+        tokio::spawn(async move {
+            let ended = tokio::select! {
+                ended = self.run(&replies) => ended,
+                () = replies.closed() => Ok(()),
+            };
+            if let Err(Stop::Failed(error)) = ended {
+                // Nobody reads any more: there is nobody to tell.
+                let _ = replies.send(Err(error)).await;
+            }
+        });
+        ReceiverStream::new(stream)
+    }
+
+    async fn run(&mut self, replies: &mpsc::Sender<Reply>) -> Result<(), Stop> {
+        self.read_state().await?;
+        if let Some(tail) = self.selection.tail {
+            self.send_last(tail, replies).await?;
+        }
+        loop {
+            // What is over now is over before its files are read to their ends.
+            let over = self.over || !self.selection.follow;
+            while self.send_next(replies).await? {}
+            if over {
+                return Ok(());
+            }
+            self.hear().await?;
+        }
+    }
+
+    /// Sends the next batch. False if there is none for now.
+    async fn send_next(&mut self, replies: &mpsc::Sender<Reply>) -> Result<bool, Stop> {
+        let lines = self.read(|merge| merge.next(BATCH_BYTES)).await?;
+        let more = !lines.is_empty();
+        self.send(lines, replies).await?;
+        Ok(more)
+    }
+
+    /// Sends the last lines of what is there now.
+    async fn send_last(&mut self, count: usize, replies: &mpsc::Sender<Reply>) -> Result<(), Stop> {
+        let last = self
+            .read(move |merge| {
+                merge.skip_to_last(count)?;
+                let mut last = VecDeque::new();
+                loop {
+                    let lines = merge.next(BATCH_BYTES)?;
+                    if lines.is_empty() {
+                        return Ok(last);
+                    }
+                    last.extend(lines);
+                    last.drain(..last.len().saturating_sub(count));
+                }
+            })
+            .await?;
+        let mut last = Vec::from(last);
+        while !last.is_empty() {
+            let rest = last.split_off(last.len().min(1000));
+            self.send(std::mem::replace(&mut last, rest), replies).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, lines: Vec<Line>, replies: &mpsc::Sender<Reply>) -> Result<(), Stop> {
+        let since = self.selection.since.unwrap_or_default();
+        let lines: Vec<_> = lines
+            .into_iter()
+            .filter(|(_, record)| record.time >= since)
+            .map(|line| self.targets.show(line))
+            .collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        replies.send(Ok(lines)).await.map_err(|_| Stop::Gone)
+    }
+
+    /// Reads files where waiting for a disk holds nobody up.
+    async fn read<T: Send + 'static>(
+        &mut self,
+        read: impl FnOnce(&mut Merge) -> Result<T, windlass_launcher::log_file::LogError>
+        + Send
+        + 'static,
+    ) -> Result<T, Stop> {
+        let mut merge = std::mem::take(&mut self.merge);
+        let (merge, result) = task::spawn_blocking(move || {
+            let result = read(&mut merge);
+            (merge, result)
+        })
+        .await
+        .map_err(|error| {
+            ApiError::new(ErrorReason::Unavailable, format!("reading was dropped: {error}"))
+        })?;
+        self.merge = merge;
+        result.map_err(|error| Stop::Failed(unreadable(&error)))
+    }
+
+    /// Hears for a while which steps have changed.
+    async fn hear(&mut self) -> Result<(), Stop> {
+        let until = Instant::now() + LOOK;
+        let mut steps = Vec::new();
+        let mut anew = self.state_read.elapsed() > SILENCE;
+        while let Ok(heard) = timeout_at(until, self.changes.next()).await {
+            match heard? {
+                Heard::Message(bytes) => match v1::Change::decode(bytes) {
+                    Ok(change) => steps.extend(change.steps.into_iter().map(StepIndex)),
+                    Err(_) => anew = true,
+                },
+                Heard::Gap => anew = true,
+            }
+        }
+        if anew {
+            return self.read_state().await;
+        }
+        steps.sort_unstable();
+        steps.dedup();
+        let read = self.store.read_steps(self.selection.run, &steps).await?;
+        let (view, records) = read.ok_or_else(|| ApiError::run_not_found(self.selection.run))?;
+        self.over = view.record.state.is_final();
+        for (step, record) in steps.into_iter().zip(records) {
+            self.take(step, &record);
+        }
+        self.check_step().await
+    }
+
+    /// Reads which attempts there are.
+    async fn read_state(&mut self) -> Result<(), Stop> {
+        self.state_read = Instant::now();
+        let run = self.selection.run;
+        let mut from = 0;
+        loop {
+            let until = from + STEPS_AT_ONCE;
+            let read = self.store.read_step_range(run, from..until).await?;
+            let (view, records) = read.ok_or_else(|| ApiError::run_not_found(run))?;
+            for (step, record) in (from..).map(StepIndex).zip(&records) {
+                self.take(step, record);
+            }
+            if until >= view.submission.steps {
+                self.over = view.record.state.is_final();
+                return self.check_step().await;
+            }
+            from = until;
+        }
+    }
+
+    fn take(&mut self, step: StepIndex, record: &windlass_engine::record::StepRecord) {
+        self.targets.add(&mut self.merge, step, record);
+    }
+
+    /// Where one step is meant, its end is the end.
+    async fn check_step(&mut self) -> Result<(), Stop> {
+        if let Some(step) = self.targets.step {
+            let read = self.store.read_steps(self.selection.run, &[step]).await?;
+            let (_, records) = read.ok_or_else(|| ApiError::run_not_found(self.selection.run))?;
+            if let [record] = records.as_slice() {
+                self.targets.add(&mut self.merge, step, record);
+                self.over |= self.targets.step_is_over(record);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! Which attempts' logs are meant.
+
+use std::path::{Path, PathBuf};
+
+use windlass_engine::record::{StepIndex, StepRecord, StepState};
+use windlass_launcher::{
+    log_file::LogError,
+    runtime::{AttemptKey, process},
+};
+use windlass_proto::{encoded::EncodedPipeline, id::RunId, v1};
+use windlass_service::error::{ApiError, ErrorReason};
+
+use crate::merge::{Line, Merge};
+
+/// The attempts of a run, or of one step of it.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    pub(crate) run: RunId,
+    /// Only this step.
+    pub(crate) step: Option<StepIndex>,
+    /// Only this attempt.
+    pub(crate) attempt: Option<u32>,
+    attempts_dir: PathBuf,
+    pipeline: EncodedPipeline,
+}
+
+impl Targets {
+    pub(crate) fn new(
+        run: RunId,
+        step: &str,
+        attempt: u32,
+        attempts_dir: &Path,
+        pipeline: EncodedPipeline,
+    ) -> Result<Self, ApiError> {
+        let index = if step.is_empty() { None } else { Some(find(&pipeline, run, step)?) };
+        let attempt = (attempt > 0).then_some(attempt);
+        Ok(Self { run, step: index, attempt, attempts_dir: attempts_dir.to_path_buf(), pipeline })
+    }
+
+    /// Adds what a step's state says of its attempts.
+    pub(crate) fn add(&self, merge: &mut Merge, step: StepIndex, record: &StepRecord) {
+        if self.step.is_some_and(|only| only != step) {
+            return;
+        }
+        for attempt in 1..=record.attempt {
+            if self.attempt.is_some_and(|only| only != attempt) {
+                continue;
+            }
+            let key = AttemptKey { run: self.run, step: step.0, attempt };
+            let over = attempt < record.attempt || !record.state.is_in_flight();
+            merge.add(key, || process::log_file(&self.attempts_dir, key), over);
+        }
+    }
+
+    /// Whether what is meant may still grow, as far as one step is meant.
+    pub(crate) fn step_is_over(&self, record: &StepRecord) -> bool {
+        match self.attempt {
+            Some(attempt) if attempt < record.attempt => true,
+            Some(attempt) if attempt == record.attempt => {
+                !record.state.is_in_flight() && record.state != StepState::Waiting
+            }
+            _ => record.state.is_final(),
+        }
+    }
+
+    /// A record as clients see it.
+    pub(crate) fn show(&self, (key, record): Line) -> v1::LogLine {
+        let step = self.pipeline.step(key.step).and_then(Result::ok);
+        v1::LogLine {
+            step: step.map(|step| step.name).unwrap_or_default(),
+            attempt: key.attempt,
+            sequence: record.sequence,
+            time: windlass_proto::convert::timestamp(record.time),
+            stream: stream(record.stream).into(),
+            content: record.content,
+            partial: record.partial,
+        }
+    }
+}
+
+fn stream(stream: windlass_launcher::log_file::LogStream) -> v1::LogStream {
+    use windlass_launcher::log_file::LogStream;
+    match stream {
+        LogStream::Stdout => v1::LogStream::Stdout,
+        LogStream::Stderr => v1::LogStream::Stderr,
+        LogStream::System => v1::LogStream::System,
+    }
+}
+
+fn find(pipeline: &EncodedPipeline, run: RunId, name: &str) -> Result<StepIndex, ApiError> {
+    let place = pipeline.steps().position(|step| step.is_ok_and(|step| step.name == name));
+    let index = place.and_then(|place| u32::try_from(place).ok()).map(StepIndex);
+    index.ok_or_else(|| ApiError::step_not_found(run, name))
+}
+
+/// A log that cannot be read, as clients are told.
+pub(crate) fn unreadable(error: &LogError) -> ApiError {
+    ApiError::new(ErrorReason::Damaged, error.to_string())
+}

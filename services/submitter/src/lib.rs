@@ -1,0 +1,175 @@
+//! The submitter: takes runs and orders over gRPC, and shows runs to those who ask.
+//!
+//! ```text
+//!   SubmitRun ──▶ check ──▶ create in the store ──▶ RunSubmitted ─▶ EVENT
+//!   CancelRun ──▶ check ──▶ order in the run's inbox ──▶ OrderPlaced ─▶ EVENT
+//!   WatchRun ◀── read the store ◀── CHANGE
+//! ```
+//!
+//! **Invariants.** It owns nothing and decides nothing about runs: what it accepts is in the store before it answers, and the event is only
+//! the bell. It holds no state but caches.
+
+mod names;
+mod orders;
+mod page;
+mod read;
+mod submit;
+mod upload;
+mod view;
+mod watch;
+
+use std::{fmt, sync::Arc};
+
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use windlass_bus::Bus;
+use windlass_proto::v1::{self, run_service_server::RunService};
+use windlass_service::error::ApiError;
+use windlass_store::{RunView, Store};
+
+use crate::names::NamesCache;
+
+/// What a submitter needs to know.
+#[derive(Debug, Clone)]
+pub struct SubmitterConfig {
+    /// Names this installation: run ids are a function of it, so that two installations never share one.
+    pub installation: String,
+    /// Into how many partitions runs are divided; the same for all services, for ever.
+    pub partitions: u32,
+}
+
+/// The submitter: serves `windlass.v1.RunService`. Clones share everything.
+#[derive(Clone)]
+pub struct Submitter {
+    config: Arc<SubmitterConfig>,
+    bus: Arc<dyn Bus>,
+    store: Arc<dyn Store>,
+    names: Arc<NamesCache>,
+}
+
+impl fmt::Debug for Submitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submitter").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Submitter {
+    /// A submitter on a bus and a store.
+    pub fn new(config: SubmitterConfig, bus: Arc<dyn Bus>, store: Arc<dyn Store>) -> Self {
+        Self { config: Arc::new(config), bus, store, names: Arc::default() }
+    }
+
+    /// Reads the run that a request names.
+    async fn run(&self, run_id: &str) -> Result<RunView, ApiError> {
+        let run = page::run_id(run_id)?;
+        self.store.read_run(run).await?.ok_or_else(|| ApiError::run_not_found(run))
+    }
+}
+
+type Reply<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl RunService for Submitter {
+    async fn submit_run(
+        &self,
+        request: Request<v1::SubmitRunRequest>,
+    ) -> Reply<v1::SubmitRunResponse> {
+        let run = self.submit(request.into_inner()).await?;
+        Ok(Response::new(v1::SubmitRunResponse { run: Some(run) }))
+    }
+
+    async fn submit_large_run(
+        &self,
+        request: Request<Streaming<v1::SubmitLargeRunRequest>>,
+    ) -> Reply<v1::SubmitLargeRunResponse> {
+        let request = upload::collect(request.into_inner()).await?;
+        let run = self.submit(request).await?;
+        Ok(Response::new(v1::SubmitLargeRunResponse { run: Some(run) }))
+    }
+
+    async fn get_run(&self, request: Request<v1::GetRunRequest>) -> Reply<v1::GetRunResponse> {
+        let view = self.run(&request.into_inner().run_id).await?;
+        let run = self.show(&view).await?;
+        Ok(Response::new(v1::GetRunResponse { run: Some(run) }))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<v1::ListRunsRequest>,
+    ) -> Reply<v1::ListRunsResponse> {
+        Ok(Response::new(self.runs(request.into_inner()).await?))
+    }
+
+    async fn list_steps(
+        &self,
+        request: Request<v1::ListStepsRequest>,
+    ) -> Reply<v1::ListStepsResponse> {
+        Ok(Response::new(self.steps(request.into_inner()).await?))
+    }
+
+    async fn list_attempts(
+        &self,
+        request: Request<v1::ListAttemptsRequest>,
+    ) -> Reply<v1::ListAttemptsResponse> {
+        Ok(Response::new(self.attempts(request.into_inner()).await?))
+    }
+
+    type WatchRunStream = ReceiverStream<Result<v1::WatchRunResponse, Status>>;
+
+    async fn watch_run(
+        &self,
+        request: Request<v1::WatchRunRequest>,
+    ) -> Reply<Self::WatchRunStream> {
+        let request = request.into_inner();
+        let run = page::run_id(&request.run_id)?;
+        Ok(Response::new(self.watch(run, request.run_only).await?))
+    }
+
+    async fn cancel_run(
+        &self,
+        request: Request<v1::CancelRunRequest>,
+    ) -> Reply<v1::CancelRunResponse> {
+        let run = self.cancel(&request.into_inner().run_id).await?;
+        Ok(Response::new(v1::CancelRunResponse { run: Some(run) }))
+    }
+
+    async fn pause_run(
+        &self,
+        request: Request<v1::PauseRunRequest>,
+    ) -> Reply<v1::PauseRunResponse> {
+        let run = self.pause(&request.into_inner().run_id).await?;
+        Ok(Response::new(v1::PauseRunResponse { run: Some(run) }))
+    }
+
+    async fn resume_run(
+        &self,
+        request: Request<v1::ResumeRunRequest>,
+    ) -> Reply<v1::ResumeRunResponse> {
+        let run = self.resume(&request.into_inner().run_id).await?;
+        Ok(Response::new(v1::ResumeRunResponse { run: Some(run) }))
+    }
+
+    async fn retry_run(
+        &self,
+        request: Request<v1::RetryRunRequest>,
+    ) -> Reply<v1::RetryRunResponse> {
+        let run = self.retry(&request.into_inner().run_id).await?;
+        Ok(Response::new(v1::RetryRunResponse { run: Some(run) }))
+    }
+
+    async fn rerun_run(
+        &self,
+        request: Request<v1::RerunRunRequest>,
+    ) -> Reply<v1::RerunRunResponse> {
+        let run = self.rerun(request.into_inner()).await?;
+        Ok(Response::new(v1::RerunRunResponse { run: Some(run) }))
+    }
+
+    async fn delete_run(
+        &self,
+        request: Request<v1::DeleteRunRequest>,
+    ) -> Reply<v1::DeleteRunResponse> {
+        self.delete(&request.into_inner().run_id).await?;
+        Ok(Response::new(v1::DeleteRunResponse {}))
+    }
+}

@@ -1,0 +1,139 @@
+//! What users ask of runs that are there: cancel, pause, resume, retry, delete.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use tracing::warn;
+use windlass_bus::Listener;
+use windlass_engine::{event::Order, record::RunState};
+use windlass_proto::{id::RunId, subject::Subject, v1};
+use windlass_service::error::{ApiError, ErrorReason};
+use windlass_store::{Committed, RunView};
+
+use crate::Submitter;
+
+/// How long an answer waits for the order to have been followed. It stands in the inbox in any case.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Submitter {
+    pub(crate) async fn cancel(&self, run_id: &str) -> Result<v1::Run, ApiError> {
+        let view = self.run(run_id).await?;
+        if view.record.state.is_final() {
+            return Err(run_ended(&view));
+        }
+        self.place(view.submission.id, Order::Cancel).await
+    }
+
+    pub(crate) async fn pause(&self, run_id: &str) -> Result<v1::Run, ApiError> {
+        let view = self.run(run_id).await?;
+        match view.record.state {
+            RunState::Pending | RunState::Running => {
+                self.place(view.submission.id, Order::Pause).await
+            }
+            RunState::Stopping | RunState::Succeeded | RunState::Failed | RunState::Cancelled => {
+                Err(run_ended(&view))
+            }
+        }
+    }
+
+    pub(crate) async fn resume(&self, run_id: &str) -> Result<v1::Run, ApiError> {
+        let view = self.run(run_id).await?;
+        let run = view.submission.id;
+        if view.record.paused_at.is_none() {
+            let message = format!("run {run} is not paused, so there is nothing to resume");
+            return Err(ApiError::new(ErrorReason::RunNotPaused, message).with("run_id", &run));
+        }
+        self.place(run, Order::Resume).await
+    }
+
+    pub(crate) async fn retry(&self, run_id: &str) -> Result<v1::Run, ApiError> {
+        let view = self.run(run_id).await?;
+        let run = view.submission.id;
+        match view.record.state {
+            RunState::Failed | RunState::Cancelled => self.place(run, Order::Retry).await,
+            RunState::Succeeded => Err(ApiError::new(
+                ErrorReason::RunSucceeded,
+                format!("run {run} succeeded, so there is nothing to retry; `windlass rerun {run}` runs all of it again"),
+            )
+            .with("run_id", &run)),
+            RunState::Pending | RunState::Running | RunState::Stopping => Err(run_not_ended(run, "retried")),
+        }
+    }
+
+    pub(crate) async fn delete(&self, run_id: &str) -> Result<(), ApiError> {
+        loop {
+            let view = self.run(run_id).await?;
+            let run = view.submission.id;
+            if !view.record.state.is_final() {
+                return Err(run_not_ended(run, "deleted"));
+            }
+            // A conflict means that somebody has just taken the run up again, or deleted it: look again.
+            if let Committed::Done(_) = self.store.remove(run, view.version).await? {
+                let command = v1::Command {
+                    run_id: run.to_string(),
+                    command: Some(v1::command::Command::Remove(v1::Remove {})),
+                };
+                self.bus.publish(Subject::Launch, command.encode_to_vec().into()).await?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts an order into the run's inbox, rings, and waits a while for the order to be followed.
+    async fn place(&self, run: RunId, order: Order) -> Result<v1::Run, ApiError> {
+        let mut changes = self.bus.listen(Subject::Change { run }).await?;
+        if !self.store.place_order(run, order).await? {
+            return Err(ApiError::run_not_found(run));
+        }
+        self.ring(run, v1::event::Event::Order(v1::OrderPlaced {})).await;
+        let followed = self.until_followed(run, &mut *changes);
+        // Past the limit the answer tells the state as it is.
+        let _ = tokio::time::timeout(PATIENCE, followed).await;
+        let view = self.store.read_run(run).await?.ok_or_else(|| ApiError::run_not_found(run))?;
+        self.show(&view).await
+    }
+
+    /// Waits until the run's inbox is empty.
+    async fn until_followed(&self, run: RunId, changes: &mut dyn Listener) -> Result<(), ApiError> {
+        while !self.store.read_orders(run).await?.is_empty() {
+            changes.next().await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the run's scheduler that something has happened. A bell that is not heard is found out by the scheduler's
+    /// sweep, so that this must not fail what is in the store already.
+    pub(crate) async fn ring(&self, run: RunId, event: v1::event::Event) {
+        let events = vec![v1::Event { event: Some(event) }];
+        let batch =
+            v1::EventBatch { runs: vec![v1::RunEvents { run_id: run.to_string(), events }] };
+        let subject = Subject::Event { partition: run.partition(self.config.partitions) };
+        if let Err(error) = self.bus.publish(subject, batch.encode_to_vec().into()).await {
+            warn!(%run, %error, "the scheduler will notice late");
+        }
+    }
+}
+
+fn run_ended(view: &RunView) -> ApiError {
+    let run = view.submission.id;
+    let state = match view.record.state {
+        RunState::Succeeded => "has succeeded",
+        RunState::Failed => "has failed",
+        RunState::Cancelled => "was cancelled",
+        RunState::Stopping => "is ending",
+        RunState::Pending | RunState::Running => "is running",
+    };
+    ApiError::new(
+        ErrorReason::RunEnded,
+        format!("run {run} {state}, so there is nothing left to do about it"),
+    )
+    .with("run_id", &run)
+}
+
+fn run_not_ended(run: RunId, what: &str) -> ApiError {
+    ApiError::new(
+        ErrorReason::RunNotEnded,
+        format!("run {run} has not ended and cannot be {what}; wait for its end, or `windlass cancel {run}` first"),
+    )
+    .with("run_id", &run)
+}

@@ -1,0 +1,275 @@
+//! What is stored, as clients see it.
+
+use std::collections::BTreeMap;
+
+use prost_types::Value;
+use windlass_engine::{
+    reason::{Failure, FailureReason, Reason, StopCause},
+    record::{AttemptEnd, AttemptRecord, RunState, StepIndex, StepRecord, StepState},
+    time::Timestamp,
+};
+use windlass_pipeline::compile::StepNames;
+use windlass_proto::{convert, id::RunId, json, v1};
+use windlass_service::error::ApiError;
+use windlass_store::RunView;
+
+use crate::Submitter;
+
+impl Submitter {
+    /// A run as clients see it.
+    pub(crate) async fn show(&self, view: &RunView) -> Result<v1::Run, ApiError> {
+        let submission = &view.submission;
+        let record = &view.record;
+        let (reason, message) = self.why(view).await?;
+        Ok(v1::Run {
+            run_id: submission.id.to_string(),
+            namespace: submission.namespace.clone(),
+            pipeline: submission.pipeline.clone(),
+            labels: submission.labels.clone(),
+            arguments: fields(&submission.arguments_json),
+            state: convert::run_state(record).into(),
+            reason: reason.into(),
+            message,
+            create_time: convert::timestamp(view.created_at),
+            start_time: convert::timestamp(record.started_at),
+            end_time: convert::timestamp(record.ended_at),
+            step_counts: Some(convert::step_counts(record)),
+            version: view.version.number,
+            retries: record.retries,
+            rerun_of: submission.rerun_of.map(|run| run.to_string()).unwrap_or_default(),
+        })
+    }
+
+    /// Why a run is where it is.
+    async fn why(&self, view: &RunView) -> Result<(v1::Reason, String), ApiError> {
+        let record = &view.record;
+        match (record.stop_cause, record.failed_step) {
+            (Some(StopCause::Cancelled), _) => {
+                Ok((v1::Reason::RunCancelled, "somebody cancelled the run".to_owned()))
+            }
+            (Some(StopCause::TimedOut), _) => {
+                Ok((v1::Reason::RunTimedOut, "the run's time-out passed".to_owned()))
+            }
+            (_, Some(step)) => {
+                let names = self.names.of(&*self.store, view.submission.id).await?;
+                let others = record.count(StepState::Failed).saturating_sub(1);
+                let others = match others {
+                    0 => String::new(),
+                    1 => ", and one other step too".to_owned(),
+                    _ => format!(", and {others} other steps too"),
+                };
+                Ok((
+                    v1::Reason::StepFailed,
+                    format!("step `{}` failed{others}", name(&names, step)),
+                ))
+            }
+            (_, None) => Ok((v1::Reason::Unspecified, waiting_note(record.state).to_owned())),
+        }
+    }
+
+    /// Steps as clients see them.
+    pub(crate) async fn show_steps(
+        &self,
+        run: RunId,
+        steps: &[(StepIndex, StepRecord)],
+    ) -> Result<Vec<v1::StepStatus>, ApiError> {
+        let names = self.names.of(&*self.store, run).await?;
+        let having = |test: fn(&StepRecord) -> bool| -> Vec<StepIndex> {
+            steps.iter().filter(|(_, record)| test(record)).map(|(step, _)| *step).collect()
+        };
+        let failed = having(|record| matches!(record.reason, Reason::Failure(_)));
+        let succeeded = having(|record| record.state == StepState::Succeeded);
+        let failures = match failed.as_slice() {
+            [] => BTreeMap::new(),
+            failed => self.store.read_latest_attempts(run, failed).await?,
+        };
+        let outputs = match succeeded.as_slice() {
+            [] => BTreeMap::new(),
+            succeeded => self.store.read_outputs(run, succeeded).await?,
+        };
+        let show = |(step, record): &(StepIndex, StepRecord)| v1::StepStatus {
+            outputs: outputs.get(step).map(|text| fields(text)).unwrap_or_default(),
+            ..step_status(*step, record, failures.get(step), &names)
+        };
+        Ok(steps.iter().map(show).collect())
+    }
+}
+
+fn waiting_note(state: RunState) -> &'static str {
+    match state {
+        RunState::Pending => "no scheduler has begun the run yet",
+        RunState::Running
+        | RunState::Stopping
+        | RunState::Succeeded
+        | RunState::Failed
+        | RunState::Cancelled => "",
+    }
+}
+
+fn step_status(
+    step: StepIndex,
+    record: &StepRecord,
+    attempt: Option<&AttemptRecord>,
+    names: &StepNames,
+) -> v1::StepStatus {
+    let ended = record.state.is_final();
+    let began = !matches!(record.state, StepState::Starting);
+    v1::StepStatus {
+        name: name(names, step).to_owned(),
+        index: step.0,
+        state: convert::step_state(record.state).into(),
+        reason: convert::reason(record.reason).into(),
+        message: step_message(record, attempt, names),
+        cause: record.cause.map(|cause| name(names, cause).to_owned()).unwrap_or_default(),
+        attempt: record.attempt,
+        failures: record.failures.into(),
+        losses: record.losses.into(),
+        queue_time: convert::timestamp(record.queued_at),
+        start_time: convert::timestamp(record.started_at).filter(|_| began),
+        end_time: convert::timestamp(record.until).filter(|_| ended),
+        retry_time: convert::timestamp(record.until).filter(|_| record.state == StepState::Delayed),
+        outputs: BTreeMap::new(),
+    }
+}
+
+/// Why a step is where it is, in words.
+fn step_message(record: &StepRecord, attempt: Option<&AttemptRecord>, names: &StepNames) -> String {
+    let cause = record.cause.map(|cause| name(names, cause)).unwrap_or_default();
+    match record.reason {
+        Reason::None => String::new(),
+        Reason::UpstreamFailed => format!("skipped because step `{cause}` failed"),
+        Reason::UpstreamSkipped => format!("skipped because step `{cause}` was skipped"),
+        Reason::UpstreamCancelled => format!("skipped because step `{cause}` was cancelled"),
+        Reason::TriggerRuleNotMet => {
+            "skipped because no dependency ended as its trigger rule asks".to_owned()
+        }
+        Reason::RunStopped(cause) => stopped_message(record.state, cause).to_owned(),
+        Reason::Withdrawn => "the attempt was withdrawn by a pause before it existed".to_owned(),
+        Reason::Failure(reason) => match attempt.map(|attempt| &attempt.end) {
+            Some(AttemptEnd::Failed(failure)) => failure_message(failure),
+            _ => failure_words(reason).to_owned(),
+        },
+    }
+}
+
+fn stopped_message(state: StepState, cause: StopCause) -> &'static str {
+    match (state == StepState::Skipped, cause) {
+        (true, StopCause::Failure) => {
+            "skipped because another step failed and the failure mode ends the run"
+        }
+        (true, StopCause::TimedOut) => "skipped because the run's time-out passed",
+        (true, StopCause::Cancelled) => "skipped because the run was cancelled",
+        (false, StopCause::Failure) => {
+            "stopped because another step failed and the failure mode ends the run"
+        }
+        (false, StopCause::TimedOut) => "stopped because the run's time-out passed",
+        (false, StopCause::Cancelled) => "stopped because the run was cancelled",
+    }
+}
+
+/// A failure in words: the reporter's own where it had any.
+fn failure_message(failure: &Failure) -> String {
+    if failure.message.is_empty() {
+        failure_words(failure.reason).to_owned()
+    } else {
+        failure.message.clone()
+    }
+}
+
+fn failure_words(reason: FailureReason) -> &'static str {
+    match reason {
+        FailureReason::ExitCode => "the program ended with an exit code other than 0",
+        FailureReason::Signal => "a signal ended the program",
+        FailureReason::OutOfMemory => "the program used more memory than it may",
+        FailureReason::Timeout => "the step's time-out passed",
+        FailureReason::CannotStart => "the program could not be started",
+        FailureReason::OutputInvalid => "a declared output is missing or not valid",
+        FailureReason::StartupTimeout => "the attempt did not run within the start-up time-out",
+        FailureReason::Lost => "the attempt vanished with its host or its supervisor",
+        FailureReason::LaunchFailed => "the attempt could not be created",
+    }
+}
+
+/// An attempt that is over and stored on its own.
+pub(crate) fn ended_attempt(record: &AttemptRecord) -> v1::Attempt {
+    let (state, reason, message, failure) = match &record.end {
+        AttemptEnd::Succeeded => {
+            (v1::AttemptState::Succeeded, v1::Reason::Unspecified, String::new(), None)
+        }
+        AttemptEnd::Failed(failure) => (
+            v1::AttemptState::Failed,
+            convert::failure_reason(failure.reason),
+            failure_message(failure),
+            Some(failure),
+        ),
+        AttemptEnd::Cancelled(cause) => (
+            v1::AttemptState::Cancelled,
+            convert::stop_cause(*cause),
+            stopped_message(StepState::Cancelled, *cause).to_owned(),
+            None,
+        ),
+        AttemptEnd::Withdrawn => (
+            v1::AttemptState::Cancelled,
+            v1::Reason::Withdrawn,
+            "withdrawn by a pause before it existed".to_owned(),
+            None,
+        ),
+    };
+    v1::Attempt {
+        number: record.attempt,
+        state: state.into(),
+        reason: reason.into(),
+        message,
+        exit_code: failure.and_then(|failure| failure.exit_code),
+        signal: failure.and_then(|failure| failure.signal),
+        ..times(record.queued_at, record.started_at, record.ended_at)
+    }
+}
+
+/// The latest attempt of a step, where it is not stored on its own: it is in flight, or has succeeded.
+pub(crate) fn latest_attempt(record: &StepRecord) -> Option<v1::Attempt> {
+    let state = match record.state {
+        StepState::Queued => v1::AttemptState::Queued,
+        StepState::Starting => v1::AttemptState::Starting,
+        StepState::Running => v1::AttemptState::Running,
+        StepState::Stopping => v1::AttemptState::Stopping,
+        StepState::Succeeded => v1::AttemptState::Succeeded,
+        StepState::Waiting
+        | StepState::Ready
+        | StepState::Delayed
+        | StepState::Failed
+        | StepState::Skipped
+        | StepState::Cancelled => return None,
+    };
+    let began = if record.state == StepState::Starting { Timestamp(0) } else { record.started_at };
+    let ended = if record.state.is_final() { record.until } else { Timestamp(0) };
+    Some(v1::Attempt {
+        number: record.attempt,
+        state: state.into(),
+        reason: convert::reason(record.reason).into(),
+        ..times(record.queued_at, began, ended)
+    })
+}
+
+fn times(queued: Timestamp, started: Timestamp, ended: Timestamp) -> v1::Attempt {
+    let ran = started > Timestamp(0) && ended > Timestamp(0);
+    let duration = ran.then(|| std::time::Duration::from_millis(ended.since(started)));
+    v1::Attempt {
+        queue_time: convert::timestamp(queued),
+        start_time: convert::timestamp(started),
+        end_time: convert::timestamp(ended),
+        duration: duration.and_then(|duration| duration.try_into().ok()),
+        ..v1::Attempt::default()
+    }
+}
+
+fn name(names: &StepNames, step: StepIndex) -> &str {
+    names.get(step.0).unwrap_or("?")
+}
+
+/// The fields of a JSON object that this program wrote; what is none has no fields.
+fn fields(object: &str) -> BTreeMap<String, Value> {
+    let fields: BTreeMap<String, serde_json::Value> =
+        serde_json::from_str(object).unwrap_or_default();
+    fields.into_iter().map(|(key, value)| (key, json::to_value(&value))).collect()
+}

@@ -1,0 +1,190 @@
+//! The command line. Help texts are these comments.
+
+mod dev;
+mod list;
+mod logs;
+mod run;
+mod server;
+mod submission;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use self::{
+    dev::DevArgs,
+    list::ListArgs,
+    logs::LogsArgs,
+    run::RunArgs,
+    server::{OneRunArgs, ServerArgs},
+    submission::SubmissionArgs,
+};
+use crate::exit::Exit;
+
+/// Runs pipelines: directed acyclic graphs of steps.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, after_help = Exit::HELP, max_term_width = 100, propagate_version = false)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// For people or for programs: JSON on standard output, one document per result or event
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: OutputFormat,
+}
+
+/// How results look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline on this machine, with nothing installed and no server
+    Run(RunArgs),
+    /// Start a server on this machine that keeps its state in a directory
+    Dev(DevArgs),
+    /// Submit a pipeline to a server
+    Submit(SubmitArgs),
+    /// List runs, the newest first
+    List(ListArgs),
+    /// Show a run and its steps
+    Get(GetArgs),
+    /// Follow a run until it has ended
+    Watch(WatchArgs),
+    /// Show what steps wrote
+    Logs(LogsArgs),
+    /// Stop a run: running steps get TERM, and KILL after their grace
+    Cancel(OneRunArgs),
+    /// Start no further step of a run until it is resumed
+    Pause(OneRunArgs),
+    /// Go on with a paused run
+    Resume(OneRunArgs),
+    /// Take up an ended run again: what did not succeed starts anew
+    Retry(OneRunArgs),
+    /// Start a new run with the pipeline and the arguments of an old one
+    Rerun(RerunArgs),
+    /// Remove an ended run and its logs
+    Delete(OneRunArgs),
+    /// Check a pipeline's file without running it
+    Validate(ValidateArgs),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema,
+    /// Print a shell's completion script
+    Completions {
+        /// Which shell's
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    pub(crate) submission: SubmissionArgs,
+
+    /// Where the run belongs
+    #[arg(long, default_value = "default")]
+    pub(crate) namespace: String,
+
+    /// Names this submission: repeating it with the same id returns the same run
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub(crate) request_id: String,
+
+    /// Follow the run until it has ended; the exit code tells how
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    pub(crate) target: OneRunArgs,
+
+    /// Show the attempts of one step instead
+    #[arg(long, value_name = "STEP")]
+    pub(crate) attempts: Option<String>,
+
+    /// The most steps to show as text; JSON has all of them
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) target: OneRunArgs,
+
+    /// Show what steps write, too
+    #[arg(long)]
+    pub(crate) logs: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RerunArgs {
+    #[command(flatten)]
+    pub(crate) target: OneRunArgs,
+
+    /// Names this submission: repeating it with the same id returns the same run
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub(crate) request_id: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ValidateArgs {
+    /// The pipeline's file, YAML or JSON; `-` reads standard input
+    pub(crate) file: PathBuf,
+}
+
+/// Whether a command line that was not understood asks for JSON, so that its error is JSON, too.
+pub(crate) fn wants_json(arguments: &[OsString]) -> bool {
+    let joined = arguments.iter().any(|argument| argument == "--output=json");
+    joined || arguments.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
+}
+
+/// `KEY=VALUE` of a command line.
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_says_what_there_is() {
+        let root = Cli::command().term_width(100).render_help().to_string();
+        insta::assert_snapshot!("help", root);
+        for name in ["run", "dev", "logs", "list"] {
+            let mut root = Cli::command().term_width(100);
+            root.build();
+            let command = root.find_subcommand_mut(name).unwrap();
+            insta::assert_snapshot!(format!("help_{name}"), command.render_help().to_string());
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_answers_in_the_format_that_it_asks_for() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert!(wants_json(&words("windlass run --output json")));
+        assert!(wants_json(&words("windlass --output=json run")));
+        assert!(!wants_json(&words("windlass run --output text json")));
+    }
+}

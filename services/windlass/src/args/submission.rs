@@ -1,0 +1,23 @@
+//! What is submitted.
+
+use std::path::PathBuf;
+
+use super::key_value;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SubmissionArgs {
+    /// The pipeline's file, YAML or JSON; `-` reads standard input
+    pub(crate) file: PathBuf,
+
+    /// A parameter's value: text as it is, everything else as JSON
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+
+    /// Parameters' values as a YAML or JSON map; `--param` goes before
+    #[arg(long, value_name = "FILE")]
+    pub(crate) params_file: Option<PathBuf>,
+
+    /// A label of the run
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) labels: Vec<(String, String)>,
+}

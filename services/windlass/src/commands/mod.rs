@@ -1,0 +1,96 @@
+//! One file per command: from arguments to results. What is shown is made by `render` and `document`.
+
+mod dev;
+mod get;
+mod list;
+mod logs;
+mod orders;
+mod run;
+mod submit;
+mod target;
+mod validate;
+mod watch;
+
+use std::{io, time::Duration};
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use tracing_subscriber::filter::LevelFilter;
+use windlass_service::{
+    signal::EndSignals,
+    telemetry::{self, LogFormat},
+};
+
+use crate::{
+    args::{Cli, Command, OutputFormat},
+    exit::Exit,
+    failure::Failure,
+    output,
+};
+
+/// How long what goes on in the background may take to end with the process.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// Does a command, and tells why if it fails.
+pub(crate) fn main(cli: Cli) -> Exit {
+    let format = cli.output;
+    dispatch(cli).unwrap_or_else(|failure| {
+        output::report(&failure, format);
+        // Whoever read the output has seen enough of it: that is success.
+        if failure.is_broken_pipe() { Exit::Success } else { failure.exit() }
+    })
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    telemetry::init(LogFormat::Text, log_level(&cli.command));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::System { action: "starting threads", source })?;
+    let exit = runtime.block_on(Box::pin(command(cli.command, cli.output)));
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    exit
+}
+
+async fn command(command: Command, format: OutputFormat) -> Result<Exit, Failure> {
+    match command {
+        Command::Run(args) => run::run(args, format).await,
+        Command::Dev(args) => dev::dev(args, format).await,
+        Command::Submit(args) => submit::submit(args, format).await,
+        Command::List(args) => list::list(args, format).await,
+        Command::Get(args) => get::get(args, format).await,
+        Command::Watch(args) => watch::watch(args, format).await,
+        Command::Logs(args) => logs::logs(args, format).await,
+        Command::Cancel(args) => orders::order(orders::Order::Cancel, &args, format).await,
+        Command::Pause(args) => orders::order(orders::Order::Pause, &args, format).await,
+        Command::Resume(args) => orders::order(orders::Order::Resume, &args, format).await,
+        Command::Retry(args) => orders::order(orders::Order::Retry, &args, format).await,
+        Command::Rerun(args) => orders::rerun(args, format).await,
+        Command::Delete(args) => orders::delete(&args, format).await,
+        Command::Validate(args) => validate::validate(&args, format),
+        Command::Schema => schema(),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn schema() -> Result<Exit, Failure> {
+    output::write(&format!("{:#}\n", windlass_pipeline::schema::json_schema()))?;
+    Ok(Exit::Success)
+}
+
+fn completions(shell: Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "windlass", &mut script);
+    output::write_bytes(&script).map_err(Failure::Output)?;
+    Ok(Exit::Success)
+}
+
+/// A server tells what it does; everything else is a dialogue, which log lines would disturb.
+fn log_level(command: &Command) -> LevelFilter {
+    if matches!(command, Command::Dev(_)) { LevelFilter::INFO } else { LevelFilter::OFF }
+}
+
+fn end_signals() -> Result<EndSignals, Failure> {
+    EndSignals::new()
+        .map_err(|source: io::Error| Failure::System { action: "listening for Ctrl-C", source })
+}

@@ -1,0 +1,69 @@
+//! Orders to a run: `cancel`, `pause`, `resume`, `retry`, `rerun`, `delete`.
+
+use windlass_client::v1::Run;
+
+use super::{submit, target};
+use crate::{
+    args::{OneRunArgs, OutputFormat, RerunArgs},
+    document::RunDocument,
+    exit::Exit,
+    failure::Failure,
+    output,
+    render::{Theme, words},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Cancel,
+    Pause,
+    Resume,
+    Retry,
+}
+
+pub(super) async fn order(
+    order: Order,
+    args: &OneRunArgs,
+    format: OutputFormat,
+) -> Result<Exit, Failure> {
+    let (client, run_id) = target::connect_to_run(args).await?;
+    let run = match order {
+        Order::Cancel => client.cancel(&run_id).await?,
+        Order::Pause => client.pause(&run_id).await?,
+        Order::Resume => client.resume(&run_id).await?,
+        Order::Retry => client.retry(&run_id).await?,
+    };
+    tell(order, &run, format)?;
+    Ok(Exit::Success)
+}
+
+/// An order is taken before it is carried out: the state tells how far that is.
+fn tell(order: Order, run: &Run, format: OutputFormat) -> Result<(), Failure> {
+    if format == OutputFormat::Json {
+        return output::write_json(&serde_json::json!({ "run": RunDocument::from(run) }));
+    }
+    let taken = match order {
+        Order::Cancel => "will be cancelled",
+        Order::Pause => "will pause",
+        Order::Resume => "will go on",
+        Order::Retry => "will be retried",
+    };
+    let state = Theme::stdout().run_state(run.state(), &words::run_state(run.state()));
+    output::write(&format!("{} {taken}; it is {state} now\n", run.run_id))
+}
+
+pub(super) async fn rerun(args: RerunArgs, format: OutputFormat) -> Result<Exit, Failure> {
+    let (client, run_id) = target::connect_to_run(&args.target).await?;
+    let run = client.rerun(&run_id, args.request_id).await?;
+    submit::tell(&run, format)?;
+    Ok(Exit::Success)
+}
+
+pub(super) async fn delete(args: &OneRunArgs, format: OutputFormat) -> Result<Exit, Failure> {
+    let (client, run_id) = target::connect_to_run(args).await?;
+    client.delete(&run_id).await?;
+    match format {
+        OutputFormat::Json => output::write_json(&serde_json::json!({ "deleted": run_id }))?,
+        OutputFormat::Text => output::write(&format!("{run_id} is deleted\n"))?,
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,19 @@
+//! Runs, steps and everything else as JSON: the names here are an interface.
+//!
+//! Names do not change and are not reused; new ones may be added. Times are RFC 3339 in UTC; states and reasons are the
+//! contract's words in lower case (`succeeded`, `exit_code`); what has no value is null, never left out.
+
+mod error;
+mod event;
+mod run;
+
+pub(crate) use self::{
+    error::ErrorDocument,
+    event::EventDocument,
+    run::{AttemptDocument, RunDocument, StepDocument},
+};
+
+/// A text that may be empty in the contract, where that means that there is none.
+fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}

@@ -1,0 +1,177 @@
+//! A run, its steps, and a step's attempts.
+
+use std::collections::BTreeMap;
+
+use prost_types::Value;
+use serde::Serialize;
+use serde_json::Value as Json;
+use windlass_client::v1;
+use windlass_proto::json;
+
+use super::text;
+use crate::render::{time::rfc3339, words};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct RunDocument {
+    run_id: String,
+    namespace: String,
+    pipeline: String,
+    labels: BTreeMap<String, String>,
+    arguments: BTreeMap<String, Json>,
+    state: String,
+    reason: Option<String>,
+    message: Option<String>,
+    create_time: Option<String>,
+    start_time: Option<String>,
+    end_time: Option<String>,
+    step_counts: CountsDocument,
+    version: u64,
+    retries: u32,
+    rerun_of: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct CountsDocument {
+    total: u32,
+    waiting: u32,
+    queued: u32,
+    running: u32,
+    stopping: u32,
+    succeeded: u32,
+    failed: u32,
+    skipped: u32,
+    cancelled: u32,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct StepDocument {
+    name: String,
+    index: u32,
+    state: String,
+    reason: Option<String>,
+    message: Option<String>,
+    /// The step that the reason speaks of.
+    cause: Option<String>,
+    /// 0 before the first.
+    attempt: u32,
+    failures: u32,
+    losses: u32,
+    queue_time: Option<String>,
+    start_time: Option<String>,
+    end_time: Option<String>,
+    retry_time: Option<String>,
+    outputs: BTreeMap<String, Json>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AttemptDocument {
+    number: u32,
+    state: String,
+    reason: Option<String>,
+    message: Option<String>,
+    queue_time: Option<String>,
+    start_time: Option<String>,
+    end_time: Option<String>,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+    duration_seconds: Option<f64>,
+}
+
+impl From<&v1::Run> for RunDocument {
+    fn from(run: &v1::Run) -> Self {
+        Self {
+            run_id: run.run_id.clone(),
+            namespace: run.namespace.clone(),
+            pipeline: run.pipeline.clone(),
+            labels: run.labels.clone(),
+            arguments: values(&run.arguments),
+            state: words::run_state(run.state()),
+            reason: words::reason(run.reason()),
+            message: text(&run.message),
+            create_time: rfc3339(run.create_time),
+            start_time: rfc3339(run.start_time),
+            end_time: rfc3339(run.end_time),
+            step_counts: (&run.step_counts.unwrap_or_default()).into(),
+            version: run.version,
+            retries: run.retries,
+            rerun_of: text(&run.rerun_of),
+        }
+    }
+}
+
+impl From<&v1::StepCounts> for CountsDocument {
+    fn from(counts: &v1::StepCounts) -> Self {
+        Self {
+            total: counts.total,
+            waiting: counts.waiting,
+            queued: counts.queued,
+            running: counts.running,
+            stopping: counts.stopping,
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            skipped: counts.skipped,
+            cancelled: counts.cancelled,
+        }
+    }
+}
+
+impl From<&v1::StepStatus> for StepDocument {
+    fn from(step: &v1::StepStatus) -> Self {
+        Self {
+            name: step.name.clone(),
+            index: step.index,
+            state: words::step_state(step.state()),
+            reason: words::reason(step.reason()),
+            message: text(&step.message),
+            cause: text(&step.cause),
+            attempt: step.attempt,
+            failures: step.failures,
+            losses: step.losses,
+            queue_time: rfc3339(step.queue_time),
+            start_time: rfc3339(step.start_time),
+            end_time: rfc3339(step.end_time),
+            retry_time: rfc3339(step.retry_time),
+            outputs: values(&step.outputs),
+        }
+    }
+}
+
+impl From<&v1::Attempt> for AttemptDocument {
+    fn from(attempt: &v1::Attempt) -> Self {
+        let duration =
+            attempt.duration.and_then(|duration| std::time::Duration::try_from(duration).ok());
+        Self {
+            number: attempt.number,
+            state: words::attempt_state(attempt.state()),
+            reason: words::reason(attempt.reason()),
+            message: text(&attempt.message),
+            queue_time: rfc3339(attempt.queue_time),
+            start_time: rfc3339(attempt.start_time),
+            end_time: rfc3339(attempt.end_time),
+            exit_code: attempt.exit_code,
+            signal: attempt.signal,
+            duration_seconds: duration.map(|duration| duration.as_secs_f64()),
+        }
+    }
+}
+
+fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, Json> {
+    values.iter().map(|(name, value)| (name.clone(), json::from_value(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn a_run_and_its_steps_keep_their_names() {
+        let run = RunDocument::from(&samples::failed_run());
+        insta::assert_snapshot!("run", serde_json::to_string_pretty(&run).unwrap());
+        let steps: Vec<StepDocument> =
+            samples::steps_of_failed_run().iter().map(Into::into).collect();
+        insta::assert_snapshot!("step", serde_json::to_string_pretty(&steps[1]).unwrap());
+        let attempt = AttemptDocument::from(&samples::attempts()[0]);
+        insta::assert_snapshot!("attempt", serde_json::to_string_pretty(&attempt).unwrap());
+    }
+}

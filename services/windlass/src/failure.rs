@@ -1,0 +1,106 @@
+//! Why a command could not do what it was told.
+
+use std::io;
+
+use windlass_client::{ClientError, Code, FieldViolation};
+
+use crate::{embedded::StartError, exit::Exit};
+
+/// Why a command ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// What was given is wrong.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The server refused, or there is none.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The services of this process could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Standard output is closed or full.
+    #[error("standard output cannot be written to: {0}; see where it leads")]
+    Output(#[source] io::Error),
+    /// The system refused something.
+    #[error("{action}: {source}; see whether the system has room for this process")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// The command line, a file or an argument is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct InputError {
+    /// For people: what is wrong, and what to do.
+    pub(crate) message: String,
+    /// The places that are wrong, where there are several.
+    pub(crate) violations: Vec<FieldViolation>,
+}
+
+impl InputError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), violations: Vec::new() }
+    }
+}
+
+impl Failure {
+    /// Whether whoever read the output has gone, which is no reason to complain.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Client(error) if error.is_transient() => Exit::Unavailable,
+            Self::Client(error) => match error.code() {
+                Code::InvalidArgument
+                | Code::NotFound
+                | Code::AlreadyExists
+                | Code::FailedPrecondition
+                | Code::ResourceExhausted => Exit::Input,
+                Code::DeadlineExceeded => Exit::Unavailable,
+                _ => Exit::Internal,
+            },
+            Self::Input(_) | Self::Start(StartError::StateDir(_)) => Exit::Input,
+            Self::Start(_) | Self::Output(_) | Self::System { .. } => Exit::Internal,
+        }
+    }
+
+    /// The gRPC code in words; what no server said has the one that a server would have.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Input(_) => Code::InvalidArgument,
+            Self::Client(error) => error.code(),
+            Self::Start(_) | Self::Output(_) | Self::System { .. } => Code::Internal,
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Client(error) => error.reason(),
+            Self::Input(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => None,
+        }
+    }
+
+    pub(crate) fn violations(&self) -> &[FieldViolation] {
+        match self {
+            Self::Input(error) => &error.violations,
+            Self::Client(error) => error.violations(),
+            Self::Start(_) | Self::Output(_) | Self::System { .. } => &[],
+        }
+    }
+
+    /// For people: what is wrong, and what to do.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Client(error @ ClientError::Unreachable { .. }) => {
+                format!("{error} with --server or WINDLASS_SERVER")
+            }
+            other => other.to_string(),
+        }
+    }
+}

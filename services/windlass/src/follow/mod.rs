@@ -1,0 +1,206 @@
+//! Following a run to its end: its changes and lines to a view, and signals to the run.
+
+mod summary;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use windlass_client::{
+    Client, ClientError, LogEvent, LogLines, RunWatch, WatchEvent,
+    v1::{Run, StepState, StreamLogsRequest},
+};
+use windlass_service::signal::EndSignals;
+
+use crate::{exit::Exit, failure::Failure, render::words, view::View};
+
+/// How often what changes by time alone is shown anew.
+const TICK: Duration = Duration::from_millis(125);
+/// How long the last lines are waited for after the run has ended.
+const LAST_LINES: Duration = Duration::from_secs(10);
+/// Running steps that are named when they are left behind.
+const NAMED: usize = 5;
+
+/// What Ctrl-C does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnSignal {
+    /// The run is cancelled; a second one leaves at once.
+    Cancel,
+    /// The run goes on without us.
+    Detach,
+}
+
+/// Follows a run until it has ended.
+///
+/// The exit code tells how it ended, or that it was left.
+pub(crate) async fn follow(
+    client: &Client,
+    run: &Run,
+    view: &mut dyn View,
+    signals: &mut EndSignals,
+    on_signal: OnSignal,
+    with_logs: bool,
+) -> Result<Exit, Failure> {
+    let total = run.step_counts.unwrap_or_default().total;
+    let watch = if view.wants_steps(total) {
+        client.watch(&run.run_id)
+    } else {
+        client.watch_run_only(&run.run_id)
+    };
+    let request =
+        StreamLogsRequest { run_id: run.run_id.clone(), follow: true, ..Default::default() };
+    let logs = with_logs.then(|| client.logs(request));
+    let mut follower = Follower {
+        client,
+        run_id: &run.run_id,
+        watch,
+        logs,
+        last_lines: None,
+        on_signal,
+        cancelled: false,
+    };
+    match follower.follow(view, signals).await? {
+        Exit::Left => Ok(Exit::Left),
+        exit => {
+            let summary = summary::collect(client, follower.watch.run().clone()).await?;
+            view.end(&summary).map_err(Failure::Output)?;
+            Ok(exit)
+        }
+    }
+}
+
+struct Follower<'a> {
+    client: &'a Client,
+    run_id: &'a str,
+    watch: RunWatch,
+    /// None once there are no more lines.
+    logs: Option<LogLines>,
+    /// Until when lines are waited for; none while the run goes on.
+    last_lines: Option<Instant>,
+    on_signal: OnSignal,
+    cancelled: bool,
+}
+
+impl Follower<'_> {
+    async fn follow(
+        &mut self,
+        view: &mut dyn View,
+        signals: &mut EndSignals,
+    ) -> Result<Exit, Failure> {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.last_lines.is_none() || self.logs.is_some() {
+            tokio::select! {
+                event = self.watch.next(), if self.last_lines.is_none() => self.changed(event?, view)?,
+                event = next_lines(&mut self.logs) => self.lines(event, view)?,
+                () = at(self.last_lines) => self.logs = None,
+                () = signals.next() => {
+                    if let Some(exit) = self.signalled(view, signals).await {
+                        return Ok(exit);
+                    }
+                }
+                _ = ticks.tick() => {
+                    view.tick(self.watch.run(), self.watch.steps()).map_err(Failure::Output)?;
+                }
+            }
+        }
+        Ok(Exit::of_run(self.watch.run().state()))
+    }
+
+    fn changed(&mut self, event: Option<WatchEvent>, view: &mut dyn View) -> Result<(), Failure> {
+        match event {
+            None => self.last_lines = Some(Instant::now() + LAST_LINES),
+            Some(WatchEvent::Changed(change)) => view
+                .changed(self.watch.run(), self.watch.steps(), &change.steps)
+                .map_err(Failure::Output)?,
+            Some(WatchEvent::Interrupted { error, retry_in }) => {
+                view.note(&format!("{error}; trying again in {:.1} s", retry_in.as_secs_f64()));
+            }
+        }
+        Ok(())
+    }
+
+    fn lines(
+        &mut self,
+        event: Result<Option<LogEvent>, ClientError>,
+        view: &mut dyn View,
+    ) -> Result<(), Failure> {
+        match event {
+            Ok(Some(LogEvent::Lines(lines))) => view.lines(&lines).map_err(Failure::Output)?,
+            // The watch has told.
+            Ok(Some(LogEvent::Interrupted { .. })) => {}
+            Ok(None) => self.logs = None,
+            Err(error) => {
+                view.note(&format!("lines are no longer shown: {error}"));
+                self.logs = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a signal asks for; an exit code if that is to leave.
+    async fn signalled(&mut self, view: &mut dyn View, signals: &mut EndSignals) -> Option<Exit> {
+        if self.on_signal == OnSignal::Detach {
+            let run = self.run_id;
+            view.note(&format!(
+                "run {run} goes on: see `windlass watch {run}`, or end it by `windlass cancel {run}`"
+            ));
+            return Some(Exit::Left);
+        }
+        if self.cancelled {
+            view.note(&self.left_behind());
+            return Some(Exit::Left);
+        }
+        self.cancelled = true;
+        view.note("cancelling; press Ctrl-C again to leave at once");
+        let cancel = self.client.cancel(self.run_id);
+        tokio::select! {
+            answer = cancel => {
+                if let Err(error) = answer && error.reason() != Some("RUN_ENDED") {
+                    view.note(&format!("the run was not cancelled: {error}"));
+                    // Another signal tries again.
+                    self.cancelled = false;
+                }
+                None
+            }
+            () = signals.next() => {
+                view.note(&self.left_behind());
+                Some(Exit::Left)
+            }
+        }
+    }
+
+    /// What still runs when we leave before the end.
+    fn left_behind(&self) -> String {
+        let counts = self.watch.run().step_counts.unwrap_or_default();
+        let running = (counts.running + counts.stopping) as usize;
+        if running == 0 {
+            return "left; no step is running".to_owned();
+        }
+        let busy = self.watch.steps().iter();
+        let busy =
+            busy.filter(|step| matches!(step.state(), StepState::Running | StepState::Stopping));
+        let names: Vec<_> = busy.map(|step| step.name.as_str()).take(NAMED).collect();
+        let more = if running > names.len() { ", …" } else { "" };
+        let names =
+            if names.is_empty() { String::new() } else { format!(" ({}{more})", names.join(", ")) };
+        let steps = words::steps(running);
+        format!(
+            "left while {steps}{names} had not ended; what was told to stop is killed when its grace is over"
+        )
+    }
+}
+
+/// Waits for lines; for ever if there are none to come.
+async fn next_lines(logs: &mut Option<LogLines>) -> Result<Option<LogEvent>, ClientError> {
+    match logs {
+        Some(logs) => logs.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,48 @@
+//! The attempts of a step.
+
+use jiff::Timestamp;
+use windlass_client::v1::Attempt;
+
+use super::{Theme, table::table, time, words};
+
+/// One attempt per line.
+pub(crate) fn attempts(attempts: &[Attempt], now: Timestamp, theme: &Theme) -> String {
+    if attempts.is_empty() {
+        return "no attempts yet\n".to_owned();
+    }
+    let heading =
+        ["ATTEMPT", "STATE", "STARTED", "TOOK", "EXIT", "WHY"].map(|word| theme.dim(word));
+    let rows = attempts.iter().map(|attempt| {
+        let took = time::between(attempt.start_time, attempt.end_time, now);
+        [
+            attempt.number.to_string(),
+            words::attempt_state(attempt.state()),
+            time::date_and_clock(attempt.start_time, &theme.zone),
+            took.map_or_else(|| "-".to_owned(), time::length),
+            exit(attempt),
+            words::harmless(&words::why(&attempt.message, attempt.reason())),
+        ]
+    });
+    table(heading, rows)
+}
+
+fn exit(attempt: &Attempt) -> String {
+    match (attempt.exit_code, attempt.signal) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn attempts_are_listed_with_how_they_ended() {
+        let text = attempts(&samples::attempts(), samples::now(), &samples::theme());
+        insta::assert_snapshot!("attempts", text);
+        assert_eq!(attempts(&[], samples::now(), &samples::theme()), "no attempts yet\n");
+    }
+}

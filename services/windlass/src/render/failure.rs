@@ -1,0 +1,50 @@
+//! Why a command failed.
+
+use std::fmt::Write as _;
+
+use super::Theme;
+use crate::failure::Failure;
+
+/// The message, then one line per place that is wrong.
+pub(crate) fn failure(failure: &Failure, theme: &Theme) -> String {
+    let mut text = format!("{} {}\n", theme.bad("error:"), failure.message());
+    for violation in failure.violations() {
+        // A single violation is often the message itself.
+        if !text.contains(&violation.description) {
+            let _ = writeln!(text, "  {}: {}", theme.bold(&violation.field), violation.description);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{failure::InputError, render::samples};
+    use windlass_client::{ClientError, FieldViolation};
+
+    #[test]
+    fn errors_say_what_is_wrong_and_what_to_do() {
+        let violation = |field: &str, description: &str| FieldViolation {
+            field: field.to_owned(),
+            description: description.to_owned(),
+        };
+        let file = Failure::from(InputError {
+            message: "p.yaml is not a pipeline that can run".to_owned(),
+            violations: vec![
+                violation("p.yaml:7:18", "there is no step `laod`; did you mean `load`?"),
+                violation("p.yaml:9:5", "does nothing; give it `run` or `command`"),
+            ],
+        });
+        let unreachable = Failure::from(ClientError::Unreachable {
+            endpoint: "http://127.0.0.1:7878".to_owned(),
+            problem: "Connection refused (os error 111)".to_owned(),
+        });
+        let address = Failure::from(ClientError::InvalidEndpoint {
+            endpoint: "127.0.0.1:7878".to_owned(),
+            problem: "only http:// is spoken".to_owned(),
+        });
+        let texts = [file, unreachable, address].map(|error| failure(&error, &samples::theme()));
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Single lines: what a step wrote, and what happened to it.
+
+use jiff::Timestamp;
+use windlass_client::v1::{LogLine, LogStream, Run, StepState, StepStatus};
+
+use super::{Theme, time, words};
+
+/// `load | text`; the names' column is `name_width` wide.
+pub(crate) fn log_line(line: &LogLine, name_width: usize, theme: &Theme) -> String {
+    let name = words::harmless(&line.step);
+    let padding = " ".repeat(name_width.saturating_sub(console::measure_text_width(&name)));
+    let text = log_text(line);
+    let (mark, text) = match line.stream() {
+        LogStream::System => ("*", theme.dim(&text)),
+        LogStream::Unspecified | LogStream::Stdout | LogStream::Stderr => ("|", text),
+    };
+    format!("{}{padding} {} {text}", theme.step(&name), theme.dim(mark))
+}
+
+/// The line's text, safe for a terminal.
+pub(crate) fn log_text(line: &LogLine) -> String {
+    words::harmless(&String::from_utf8_lossy(&line.content))
+}
+
+/// What the change to a step's present state is called; none where nobody wants to know.
+pub(crate) fn happened(step: &StepStatus, theme: &Theme) -> Option<String> {
+    let name = theme.step(&words::harmless(&step.name));
+    let state = step.state();
+    let why = words::harmless(&words::why(&step.message, step.reason()));
+    let took = time::between(step.start_time, step.end_time, Timestamp::UNIX_EPOCH)
+        .filter(|_| step.end_time.is_some())
+        .map(time::length);
+    let attempt =
+        if step.attempt > 1 { format!(" (attempt {})", step.attempt) } else { String::new() };
+    let told = |word: &str| theme.step_state(state, word);
+    Some(match state {
+        StepState::Running => format!("{name} {}{attempt}", told("started")),
+        StepState::Succeeded => {
+            format!("{name} {}{attempt}{}", told("succeeded"), after(" in ", took))
+        }
+        StepState::Failed => {
+            format!(
+                "{name} {}{attempt}{}{}",
+                told("failed"),
+                after(" after ", took),
+                after(": ", some(why))
+            )
+        }
+        StepState::Delayed => {
+            let next = time::timestamp(step.retry_time).map(|at| time::clock(at, &theme.zone));
+            let next = after("; next attempt at ", next);
+            format!(
+                "{name} {}{}{next}",
+                told(&format!("failed in attempt {}", step.attempt)),
+                after(": ", some(why))
+            )
+        }
+        StepState::Skipped if why.starts_with("skipped") => format!("{name} {}", told(&why)),
+        StepState::Skipped => format!("{name} {}{}", told("skipped"), after(": ", some(why))),
+        StepState::Cancelled => format!("{name} {}{}", told("cancelled"), after(": ", some(why))),
+        StepState::Unspecified
+        | StepState::Waiting
+        | StepState::Ready
+        | StepState::Queued
+        | StepState::Starting
+        | StepState::Stopping => return None,
+    })
+}
+
+/// An attempt failed, and the next one is on its way.
+pub(crate) fn tried_again(step: &StepStatus, theme: &Theme) -> String {
+    let failed = format!("failed in attempt {}", step.attempt.saturating_sub(1));
+    let name = theme.step(&words::harmless(&step.name));
+    format!("{name} {}, and is tried again", theme.step_state(StepState::Delayed, &failed))
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn after(before: &str, text: Option<String>) -> String {
+    text.map(|text| format!("{before}{text}")).unwrap_or_default()
+}
+
+/// `12 of 40 steps done, 1 failed, 10 running`
+pub(crate) fn progress(run: &Run, theme: &Theme) -> String {
+    let counts = run.step_counts.unwrap_or_default();
+    let number = |count: u32| words::number(count as usize);
+    let done = counts.succeeded + counts.failed + counts.skipped + counts.cancelled;
+    let mut text = format!("{} of {} steps done", number(done), number(counts.total));
+    let others =
+        [(counts.failed, "failed"), (counts.skipped, "skipped"), (counts.running, "running")];
+    for (count, word) in others.into_iter().filter(|(count, _)| *count > 0) {
+        let part = format!("{} {word}", number(count));
+        text.push_str(", ");
+        text.push_str(&if word == "failed" { theme.bad(&part) } else { part });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn what_happens_to_steps_is_told_in_a_line_each() {
+        let theme = samples::theme();
+        let mut delayed = samples::step("fetch", StepState::Delayed);
+        delayed.attempt = 2;
+        delayed.message = "exited with code 7".to_owned();
+        delayed.retry_time = Some(samples::at(30));
+        let mut running = samples::step("fetch", StepState::Running);
+        running.attempt = 3;
+        let steps = [delayed, running, samples::step("fetch", StepState::Queued)];
+        let mut told: Vec<_> =
+            samples::steps_of_failed_run().iter().map(|step| happened(step, &theme)).collect();
+        told.extend(steps.iter().map(|step| happened(step, &theme)));
+        let told: Vec<_> = told.into_iter().map(Option::unwrap_or_default).collect();
+        insta::assert_snapshot!("happened", told.join("\n"));
+        insta::assert_snapshot!(progress(&samples::failed_run(), &theme), @"5 of 5 steps done, 1 failed, 2 skipped");
+    }
+
+    #[test]
+    fn a_line_names_its_step_and_windlass_itself_is_told_apart() {
+        let mut line = samples::line("load", "10 rows\u{1b}[2J");
+        assert_eq!(log_line(&line, 6, &samples::theme()), "load   | 10 rows");
+        line.stream = LogStream::System.into();
+        assert_eq!(log_line(&line, 0, &samples::theme()), "load * 10 rows");
+    }
+}

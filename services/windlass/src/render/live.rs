@@ -1,0 +1,82 @@
+//! The part of a terminal that changes while a run goes on: what runs now, and how far it is.
+
+use console::{measure_text_width, truncate_str};
+use jiff::Timestamp;
+use windlass_client::v1::{Run, StepState, StepStatus};
+
+use super::{Theme, lines::progress, time, words};
+
+/// Running steps shown; of more, only how many.
+const SHOWN: usize = 8;
+/// Columns of the bar.
+const BAR: usize = 30;
+
+/// One line per running step, then the bar. No line is wider than the terminal.
+pub(crate) fn live(run: &Run, steps: &[StepStatus], now: Timestamp, theme: &Theme) -> String {
+    let busy =
+        |step: &&StepStatus| matches!(step.state(), StepState::Running | StepState::Stopping);
+    let mut lines: Vec<String> =
+        steps.iter().filter(busy).take(SHOWN).map(|step| step_line(step, now, theme)).collect();
+    let counts = run.step_counts.unwrap_or_default();
+    let hidden = ((counts.running + counts.stopping) as usize).saturating_sub(lines.len());
+    if hidden > 0 && !lines.is_empty() {
+        lines.push(theme.dim(&format!("  … and {} more", words::number(hidden))));
+    }
+    lines.push(bar_line(run, now, theme));
+    let fitting = lines.iter().map(|line| truncate_str(line, theme.width.saturating_sub(1), "…"));
+    fitting.collect::<Vec<_>>().join("\n")
+}
+
+fn step_line(step: &StepStatus, now: Timestamp, theme: &Theme) -> String {
+    let took = time::between(step.start_time, None, now).map(time::length).unwrap_or_default();
+    let attempt =
+        if step.attempt > 1 { format!(" (attempt {})", step.attempt) } else { String::new() };
+    let stopping = if step.state() == StepState::Stopping { " stopping" } else { "" };
+    let name = theme.step(&words::harmless(&step.name));
+    format!("  {name}{attempt}{} {}", theme.odd(stopping), theme.dim(&took))
+}
+
+fn bar_line(run: &Run, now: Timestamp, theme: &Theme) -> String {
+    let counts = run.step_counts.unwrap_or_default();
+    let total = u64::from(counts.total).max(1);
+    let columns = |count: u64| usize::try_from(count * BAR as u64 / total).unwrap_or(BAR).min(BAR);
+    let done = u64::from(counts.succeeded + counts.skipped + counts.cancelled + counts.failed);
+    let filled = columns(done);
+    // What failed is seen even where it is less than a column.
+    let failed = columns(u64::from(counts.failed)).max(usize::from(counts.failed > 0)).min(filled);
+    let bar = format!(
+        "{}{}{}",
+        theme.good(&"━".repeat(filled - failed)),
+        theme.bad(&"━".repeat(failed)),
+        theme.dim(&"─".repeat(BAR - filled)),
+    );
+    let took =
+        time::between(run.start_time, run.end_time, now).map(time::length).unwrap_or_default();
+    debug_assert_eq!(measure_text_width(&bar), BAR, "the bar keeps its width");
+    format!("{bar} {}  {}", progress(run, theme), theme.dim(&took))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn running_steps_and_the_bar_are_shown_and_no_line_is_too_wide() {
+        let mut run = samples::running_run();
+        run.start_time = Some(samples::at(0));
+        let steps: Vec<_> = (0..12)
+            .map(|number| {
+                let mut step = samples::step(&format!("part-{number}"), StepState::Running);
+                step.start_time = Some(samples::at(number));
+                step.end_time = None;
+                step.attempt = 1 + u32::from(number == 3);
+                step
+            })
+            .collect();
+        insta::assert_snapshot!("live", live(&run, &steps, samples::now(), &samples::theme()));
+        let narrow = Theme { width: 20, colour: true, ..samples::theme() };
+        let text = live(&run, &steps, samples::now(), &narrow);
+        assert!(text.lines().all(|line| measure_text_width(line) < 20), "{text}");
+    }
+}

@@ -1,0 +1,24 @@
+//! From data to text for people. Pure: data in, text out; what depends on the terminal is in [`Theme`].
+
+mod attempts;
+mod failure;
+pub(crate) mod lines;
+pub(crate) mod live;
+mod run;
+mod runs;
+#[cfg(test)]
+pub(crate) mod samples;
+mod summary;
+mod table;
+mod theme;
+pub(crate) mod time;
+pub(crate) mod words;
+
+pub(crate) use self::{
+    attempts::attempts,
+    failure::failure,
+    run::run,
+    runs::runs,
+    summary::{FailedStep, SkippedGroup, Summary, summary},
+    theme::Theme,
+};

@@ -1,0 +1,103 @@
+//! A run and its steps.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use jiff::Timestamp;
+use windlass_client::v1::{Run, StepStatus};
+use windlass_proto::json;
+
+use super::{Theme, table::table, time, words};
+
+/// The run, then one step per line; `more` tells that there are further ones.
+pub(crate) fn run(
+    run: &Run,
+    steps: &[StepStatus],
+    more: bool,
+    now: Timestamp,
+    theme: &Theme,
+) -> String {
+    let mut text = format!("{}\n", heading(run, now, theme));
+    for (name, value) in facts(run, theme) {
+        let _ = writeln!(text, "  {} {value}", theme.dim(&format!("{name:<10}")));
+    }
+    text.push('\n');
+    text.push_str(&steps_table(steps, now, theme));
+    if more {
+        let total = run.step_counts.unwrap_or_default().total as usize;
+        let left = words::steps(total.saturating_sub(steps.len()));
+        let _ = writeln!(
+            text,
+            "{}",
+            theme.dim(&format!("… and {left} more: give --limit, or --output json"))
+        );
+    }
+    text
+}
+
+fn heading(run: &Run, now: Timestamp, theme: &Theme) -> String {
+    let state = theme.run_state(run.state(), &words::run_state(run.state()));
+    let took = time::between(run.start_time, run.end_time, now).map(time::length);
+    let took = match (took, run.end_time) {
+        (None, _) => String::new(),
+        (Some(took), None) => format!(" for {took}"),
+        (Some(took), Some(_)) => format!(" after {took}"),
+    };
+    format!("{} {} {state}{took}", theme.bold(&run.run_id), words::harmless(&run.pipeline))
+}
+
+fn facts(run: &Run, theme: &Theme) -> Vec<(&'static str, String)> {
+    let arguments = run
+        .arguments
+        .iter()
+        .map(|(name, value)| (name.clone(), json::from_value(value).to_string()))
+        .collect();
+    let mut facts = vec![
+        ("why", words::harmless(&words::why(&run.message, run.reason()))),
+        ("created", time::date_and_clock(run.create_time, &theme.zone)),
+        ("namespace", run.namespace.clone()),
+        ("arguments", pairs(&arguments)),
+        ("labels", pairs(&run.labels)),
+        ("rerun of", run.rerun_of.clone()),
+    ];
+    if run.retries > 0 {
+        facts.push(("retries", run.retries.to_string()));
+    }
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
+
+fn pairs(pairs: &BTreeMap<String, String>) -> String {
+    let pairs = pairs.iter().map(|(key, value)| format!("{key}={value}"));
+    words::harmless(&pairs.collect::<Vec<_>>().join(", "))
+}
+
+fn steps_table(steps: &[StepStatus], now: Timestamp, theme: &Theme) -> String {
+    let heading = ["STEP", "STATE", "ATTEMPT", "TOOK", "WHY"].map(|word| theme.dim(word));
+    let rows = steps.iter().map(|step| {
+        let attempt = if step.attempt == 0 { "-".to_owned() } else { step.attempt.to_string() };
+        let took = time::between(step.start_time, step.end_time, now);
+        [
+            words::harmless(&step.name),
+            theme.step_state(step.state(), &words::step_state(step.state())),
+            attempt,
+            took.map_or_else(|| "-".to_owned(), time::length),
+            words::harmless(&words::why(&step.message, step.reason())),
+        ]
+    });
+    table(heading, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn a_run_is_shown_with_what_became_of_its_steps() {
+        let steps = samples::steps_of_failed_run();
+        let text = run(&samples::failed_run(), &steps, false, samples::now(), &samples::theme());
+        insta::assert_snapshot!("run", text);
+        let cut = run(&samples::failed_run(), &steps[..1], true, samples::now(), &samples::theme());
+        assert!(cut.ends_with("… and 4 steps more: give --limit, or --output json\n"), "{cut}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Runs to render, for tests.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, tz::TimeZone};
+use prost_types::{Duration, Timestamp as Moment};
+use windlass_client::v1::{
+    Attempt, AttemptState, LogLine, LogStream, Reason, Run, RunState, StepCounts, StepState,
+    StepStatus,
+};
+use windlass_proto::json;
+
+use super::Theme;
+
+pub(crate) fn theme() -> Theme {
+    Theme { colour: false, width: 100, zone: TimeZone::UTC }
+}
+
+/// So many seconds after the runs' start.
+pub(crate) fn at(seconds: i64) -> Moment {
+    Moment { seconds: 1_769_860_800 + seconds, nanos: 250_000_000 }
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_second(1_769_860_800 + 90).unwrap()
+}
+
+pub(crate) fn step(name: &str, state: StepState) -> StepStatus {
+    StepStatus { name: name.to_owned(), state: state.into(), attempt: 1, ..StepStatus::default() }
+}
+
+fn run(digit: char, state: RunState) -> Run {
+    Run {
+        run_id: format!("run_{}", digit.to_string().repeat(26)),
+        namespace: "default".to_owned(),
+        pipeline: "nightly".to_owned(),
+        labels: BTreeMap::from([
+            ("team".to_owned(), "data".to_owned()),
+            ("env".to_owned(), "test".to_owned()),
+        ]),
+        arguments: BTreeMap::from([(
+            "day".to_owned(),
+            json::to_value(&serde_json::json!("2026-01-31")),
+        )]),
+        state: state.into(),
+        create_time: Some(at(0)),
+        start_time: Some(at(1)),
+        version: 7,
+        ..Run::default()
+    }
+}
+
+pub(crate) fn running_run() -> Run {
+    let step_counts = StepCounts {
+        total: 1200,
+        waiting: 400,
+        running: 12,
+        succeeded: 785,
+        failed: 3,
+        ..StepCounts::default()
+    };
+    Run { step_counts: Some(step_counts), ..run('a', RunState::Running) }
+}
+
+pub(crate) fn failed_run() -> Run {
+    let step_counts =
+        StepCounts { total: 5, succeeded: 2, failed: 1, skipped: 2, ..StepCounts::default() };
+    Run {
+        reason: Reason::StepFailed.into(),
+        message: "step `transform` failed".to_owned(),
+        end_time: Some(at(63)),
+        step_counts: Some(step_counts),
+        ..run('b', RunState::Failed)
+    }
+}
+
+pub(crate) fn cancelled_run() -> Run {
+    let step_counts =
+        StepCounts { total: 3, succeeded: 1, skipped: 1, cancelled: 1, ..StepCounts::default() };
+    Run {
+        reason: Reason::RunCancelled.into(),
+        message: "the run was cancelled".to_owned(),
+        end_time: Some(at(4)),
+        step_counts: Some(step_counts),
+        ..run('c', RunState::Cancelled)
+    }
+}
+
+pub(crate) fn succeeded_run() -> Run {
+    let step_counts =
+        StepCounts { total: 1_000_000, succeeded: 1_000_000, ..StepCounts::default() };
+    Run {
+        end_time: Some(at(4000)),
+        step_counts: Some(step_counts),
+        ..run('d', RunState::Succeeded)
+    }
+}
+
+pub(crate) fn steps_of_failed_run() -> Vec<StepStatus> {
+    let mut load = step("load", StepState::Succeeded);
+    (load.start_time, load.end_time) = (Some(at(1)), Some(at(3)));
+    load.outputs = BTreeMap::from([("rows".to_owned(), json::to_value(&serde_json::json!(12)))]);
+    let mut transform = step("transform", StepState::Failed);
+    (transform.attempt, transform.failures) = (3, 3);
+    (transform.start_time, transform.end_time) = (Some(at(20)), Some(at(62)));
+    transform.reason = Reason::ExitCode.into();
+    transform.message = "exited with code 1".to_owned();
+    let mut clean = step("clean", StepState::Succeeded);
+    (clean.start_time, clean.end_time) = (Some(at(62)), Some(at(63)));
+    let skipped = ["publish", "report"].map(|name| StepStatus {
+        attempt: 0,
+        reason: Reason::UpstreamFailed.into(),
+        message: "skipped because step `transform` failed".to_owned(),
+        cause: "transform".to_owned(),
+        ..step(name, StepState::Skipped)
+    });
+    let mut steps = vec![load, transform];
+    steps.extend(skipped);
+    steps.push(clean);
+    for (index, step) in (0..).zip(&mut steps) {
+        step.index = index;
+    }
+    steps
+}
+
+pub(crate) fn attempts() -> Vec<Attempt> {
+    let attempt = |number, state: AttemptState| Attempt {
+        number,
+        state: state.into(),
+        start_time: Some(at(10 * i64::from(number))),
+        ..Attempt::default()
+    };
+    vec![
+        Attempt {
+            reason: Reason::ExitCode.into(),
+            message: "exited with code 1".to_owned(),
+            end_time: Some(at(12)),
+            exit_code: Some(1),
+            duration: Some(Duration { seconds: 2, nanos: 0 }),
+            ..attempt(1, AttemptState::Failed)
+        },
+        Attempt {
+            reason: Reason::Signal.into(),
+            message: "ended by signal 9".to_owned(),
+            end_time: Some(at(24)),
+            signal: Some(9),
+            ..attempt(2, AttemptState::Failed)
+        },
+        attempt(3, AttemptState::Running),
+    ]
+}
+
+pub(crate) fn line(step: &str, text: &str) -> LogLine {
+    LogLine {
+        step: step.to_owned(),
+        attempt: 1,
+        time: Some(at(2)),
+        stream: LogStream::Stdout.into(),
+        content: text.as_bytes().to_vec().into(),
+        ..LogLine::default()
+    }
+}

@@ -1,0 +1,77 @@
+//! The contract's words as they are shown: lower case, without what they belong to.
+
+use windlass_client::v1::{AttemptState, LogStream, Reason, RunState, StepState};
+
+pub(crate) fn run_state(state: RunState) -> String {
+    word(state.as_str_name(), "RUN_STATE_")
+}
+
+pub(crate) fn step_state(state: StepState) -> String {
+    word(state.as_str_name(), "STEP_STATE_")
+}
+
+pub(crate) fn attempt_state(state: AttemptState) -> String {
+    word(state.as_str_name(), "ATTEMPT_STATE_")
+}
+
+pub(crate) fn log_stream(stream: LogStream) -> String {
+    word(stream.as_str_name(), "LOG_STREAM_")
+}
+
+/// None where there is nothing to say.
+pub(crate) fn reason(reason: Reason) -> Option<String> {
+    (reason != Reason::Unspecified).then(|| word(reason.as_str_name(), "REASON_"))
+}
+
+/// The server's message, and where there is none the reason in plain words.
+pub(crate) fn why(message: &str, because: Reason) -> String {
+    if message.is_empty() {
+        reason(because).unwrap_or_default().replace('_', " ")
+    } else {
+        message.to_owned()
+    }
+}
+
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
+}
+
+/// `1 step`, `2 steps`.
+pub(crate) fn steps(count: usize) -> String {
+    if count == 1 { "1 step".to_owned() } else { format!("{} steps", number(count)) }
+}
+
+/// With commas between thousands.
+pub(crate) fn number(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Text that somebody else wrote, safe for a terminal: control characters would move its cursor or change its state.
+pub(crate) fn harmless(text: &str) -> String {
+    let plain = console::strip_ansi_codes(text);
+    plain.chars().filter(|letter| *letter == '\t' || !letter.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_in_thousands() {
+        assert_eq!([7, 1000, 1_000_000].map(number), ["7", "1,000", "1,000,000"]);
+        assert_eq!([1, 2].map(steps), ["1 step", "2 steps"]);
+    }
+
+    #[test]
+    fn what_a_step_writes_cannot_steer_the_terminal() {
+        assert_eq!(harmless("\u{1b}[31mred\u{1b}[0m\tand\r\u{7} plain\u{1b}[2J"), "red\tand plain");
+    }
+}

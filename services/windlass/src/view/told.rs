@@ -1,0 +1,70 @@
+//! What was told of each step, so that nothing is told twice: a step may change in ways that nobody wants to read of.
+
+use windlass_client::v1::{StepState, StepStatus};
+
+use crate::render::{Theme, lines};
+
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    steps: Vec<Last>,
+}
+
+/// A step as it was last told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Last {
+    state: StepState,
+    attempt: u32,
+    /// Failures of every kind.
+    failures: u32,
+}
+
+impl Told {
+    /// What is to be told of a step that changed, in order: at most that an attempt failed that has a successor already,
+    /// and what became of the step.
+    pub(super) fn news(&mut self, step: &StepStatus, theme: &Theme) -> Vec<String> {
+        let place = step.index as usize;
+        if place >= self.steps.len() {
+            self.steps.resize(place + 1, Last::default());
+        }
+        let (state, attempt) = (step.state(), step.attempt);
+        let now = Last { state, attempt, failures: step.failures + step.losses };
+        let before = std::mem::replace(&mut self.steps[place], now);
+        let tells_of_failure = matches!(state, StepState::Delayed | StepState::Failed);
+        let failed_unseen = before.attempt > 0
+            && now.failures > before.failures
+            && attempt > before.attempt
+            && !tells_of_failure;
+        let mut news = Vec::new();
+        if failed_unseen {
+            news.push(lines::tried_again(step, theme));
+        }
+        if (before.state, before.attempt) != (state, attempt) {
+            news.extend(lines::happened(step, theme));
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn a_step_is_told_of_when_its_state_or_attempt_is_another() {
+        let (mut told, theme) = (Told::default(), samples::theme());
+        let mut step = samples::step("load", StepState::Running);
+        step.index = 3;
+        assert_eq!(told.news(&step, &theme), ["load started"]);
+        step.message = "still at it".to_owned();
+        assert!(told.news(&step, &theme).is_empty());
+        (step.attempt, step.failures) = (2, 1);
+        step.set_state(StepState::Queued);
+        assert_eq!(told.news(&step, &theme), ["load failed in attempt 1, and is tried again"]);
+        step.set_state(StepState::Running);
+        assert_eq!(told.news(&step, &theme), ["load started (attempt 2)"]);
+        step.failures = 2;
+        step.set_state(StepState::Delayed);
+        assert_eq!(told.news(&step, &theme), ["load failed in attempt 2: still at it"]);
+    }
+}

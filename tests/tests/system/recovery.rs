@@ -1,0 +1,167 @@
+//! `kill -9` of the server, and what the next one on the same state directory makes of it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{Runs, limited, pipeline, script, until_ended};
+use tempfile::TempDir;
+use windlass_proto::v1::{self, RunState, StepState};
+
+/// `windlass dev` on a state directory.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    async fn start(state_dir: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let listen = format!("127.0.0.1:{port}");
+        let child = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+            .args(["dev", "--slots", "4", "--listen", &listen, "--state-dir"])
+            .arg(state_dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { child, address: format!("http://{listen}") };
+        limited(server.until_it_answers()).await;
+        server
+    }
+
+    async fn until_it_answers(&self) {
+        loop {
+            if let Ok(mut runs) = Runs::connect(self.address.clone()).await
+                && runs.list_runs(v1::ListRunsRequest::default()).await.is_ok()
+            {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn runs(&self) -> Runs {
+        Runs::connect(self.address.clone()).await.unwrap()
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+async fn submit(server: &Server, pipeline: v1::Pipeline) -> String {
+    let request = v1::SubmitRunRequest { pipeline: Some(pipeline), ..Default::default() };
+    server.runs().await.submit_run(request).await.unwrap().into_inner().run.unwrap().run_id
+}
+
+/// How often each line stands in a file.
+fn counted(file: &Path) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in fs::read_to_string(file).unwrap_or_default().lines() {
+        *counts.entry(line.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+async fn until_lines(file: &Path, count: usize) {
+    limited(async {
+        while counted(file).len() < count {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_killed_again_and_again_finishes_the_run_and_runs_no_step_twice() {
+    let dir = TempDir::new().unwrap();
+    let (state, started) = (dir.path().join("state"), dir.path().join("started"));
+    let steps: Vec<_> = (0..30)
+        .map(|n| {
+            let body = format!("echo s{n}/$WINDLASS_ATTEMPT >> {}; sleep 0.15", started.display());
+            let depends_on = if n < 3 { Vec::new() } else { vec![format!("s{}", n - 3)] };
+            v1::Step { depends_on, ..script(&format!("s{n}"), &body) }
+        })
+        .collect();
+    let mut server = Server::start(&state).await;
+    let run = submit(&server, pipeline("killed", steps)).await;
+    for round in 1..=4 {
+        until_lines(&started, round * 6).await;
+        server.kill();
+        server = Server::start(&state).await;
+    }
+    let ended = until_ended(&mut server.runs().await, &run).await;
+    assert_eq!(ended.state(), RunState::Succeeded);
+    let expected: BTreeMap<_, _> = (0..30).map(|n| (format!("s{n}/1"), 1)).collect();
+    assert_eq!(counted(&started), expected);
+    server.kill();
+}
+
+#[tokio::test]
+async fn a_step_that_ends_while_no_server_is_there_counts_as_it_ended() {
+    let dir = TempDir::new().unwrap();
+    let (state, gate, ended) =
+        (dir.path().join("state"), dir.path().join("gate"), dir.path().join("ended"));
+    let wait = format!(
+        "until [ -e {} ]; do sleep 0.02; done; echo '{{\"n\": 7}}' > \"$WINDLASS_OUTPUT\"; echo done > {}",
+        gate.display(),
+        ended.display()
+    );
+    let steps = vec![v1::Step { outputs: vec!["n".into()], ..script("wait", &wait) }];
+    let server = Server::start(&state).await;
+    let run = submit(&server, pipeline("alone", steps)).await;
+    let mut runs = server.runs().await;
+    limited(async {
+        while step(&mut runs, &run).await.state() != StepState::Running {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    server.kill();
+    fs::write(&gate, "").unwrap();
+    until_lines(&ended, 1).await;
+    let server = Server::start(&state).await;
+    let mut runs = server.runs().await;
+    assert_eq!(until_ended(&mut runs, &run).await.state(), RunState::Succeeded);
+    let step = step(&mut runs, &run).await;
+    assert_eq!(step.attempt, 1);
+    let seven = prost_types::value::Kind::NumberValue(7.0);
+    assert_eq!(step.outputs["n"].kind, Some(seven));
+    server.kill();
+}
+
+async fn step(runs: &mut Runs, run: &str) -> v1::StepStatus {
+    let request = v1::ListStepsRequest { run_id: run.to_owned(), ..Default::default() };
+    runs.list_steps(request).await.unwrap().into_inner().steps.remove(0)
+}
+
+#[tokio::test]
+async fn a_run_that_was_paused_or_had_ended_is_found_as_it_was() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(dir.path()).await;
+    let ended = submit(&server, pipeline("ended", vec![script("fails", "exit 3")])).await;
+    assert_eq!(until_ended(&mut server.runs().await, &ended).await.state(), RunState::Failed);
+    let paused =
+        submit(&server, pipeline("paused", vec![script("slow", "sleep 0.3"), script("next", ":")]))
+            .await;
+    let request = v1::PauseRunRequest { run_id: paused.clone() };
+    server.runs().await.pause_run(request).await.unwrap();
+    server.kill();
+    let server = Server::start(dir.path()).await;
+    let mut runs = server.runs().await;
+    let get = |run_id: &str| v1::GetRunRequest { run_id: run_id.to_owned() };
+    let run = runs.get_run(get(&ended)).await.unwrap().into_inner().run.unwrap();
+    assert_eq!((run.state(), run.reason()), (RunState::Failed, v1::Reason::StepFailed));
+    let run = runs.get_run(get(&paused)).await.unwrap().into_inner().run.unwrap();
+    assert_eq!(run.state(), RunState::Paused);
+    runs.resume_run(v1::ResumeRunRequest { run_id: paused.clone() }).await.unwrap();
+    assert_eq!(until_ended(&mut runs, &paused).await.state(), RunState::Succeeded);
+    server.kill();
+}
