@@ -3,6 +3,8 @@
 //! `cargo bench -p windlass-tests` prints a table; a number as argument (`-- 1000000`) says how many steps, and `file` that state is kept in a
 //! file instead of memory. Beside each figure stands what the engine alone reaches on the same graph in the same process.
 
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
 use std::{
     env,
     num::NonZeroUsize,

@@ -84,7 +84,7 @@ fn a_file_that_would_exhaust_memory_is_refused_at_once() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb += &format!("a{level}: &a{level} [{aliases}]\n");
+        bomb = format!("{bomb}a{level}: &a{level} [{aliases}]\n");
     }
     let deep = format!("name: p\nsteps: {}", "[".repeat(100_000));
     let large = format!("name: p\ndescription: {}\n", "x".repeat(33 << 20));

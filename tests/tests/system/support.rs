@@ -17,7 +17,7 @@ use windlass_proto::v1::{
 };
 
 /// No condition takes longer than this on a machine that works.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 pub(crate) type Runs = RunServiceClient<Channel>;
 

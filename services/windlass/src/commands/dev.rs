@@ -1,8 +1,13 @@
 //! `windlass dev`: a server on this machine.
 
-use std::{env, io::ErrorKind, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    env,
+    io::ErrorKind,
+    net::SocketAddr,
+    path::{self, PathBuf},
+    time::Duration,
+};
 
-use serde::Serialize;
 use tokio::{
     net::{TcpListener, lookup_host},
     time::timeout,
@@ -12,6 +17,7 @@ use windlass_service::signal::EndSignals;
 use super::end_signals;
 use crate::{
     args::{DevArgs, OutputFormat},
+    document::DevResult,
     embedded::{Embedded, EmbeddedConfig, RuntimeConfig, StateDir},
     exit::Exit,
     failure::{Failure, InputError},
@@ -21,17 +27,12 @@ use crate::{
 /// How long clients that are being answered have when the server ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Serialize)]
-struct Listening {
-    server: String,
-    state_dir: PathBuf,
-}
-
 pub(super) async fn dev(args: DevArgs, format: OutputFormat) -> Result<Exit, Failure> {
     let mut signals = end_signals()?;
     let addresses = addresses(&args).await?;
     let listener = listen(&args.listen, &addresses).await?;
     let state_dir = args.state_dir.map_or_else(default_state_dir, Ok)?;
+    let state_dir = path::absolute(&state_dir).unwrap_or(state_dir);
     let address = listener
         .local_addr()
         .map_err(|source| Failure::System { action: "reading the listener's address", source })?;
@@ -40,7 +41,7 @@ pub(super) async fn dev(args: DevArgs, format: OutputFormat) -> Result<Exit, Fai
         runtime: RuntimeConfig::Process { slots: args.slots, supervisor: None },
     })
     .await?;
-    tell(&Listening { server: format!("http://{address}"), state_dir }, format)?;
+    tell(&DevResult { server: format!("http://{address}"), state_dir }, format)?;
     let served = serve(&embedded, listener, &mut signals).await;
     // A second signal is a wish to leave whatever has not ended.
     tokio::select! {
@@ -98,9 +99,9 @@ fn default_state_dir() -> Result<PathBuf, Failure> {
     })
 }
 
-fn tell(listening: &Listening, format: OutputFormat) -> Result<(), Failure> {
+fn tell(listening: &DevResult, format: OutputFormat) -> Result<(), Failure> {
     match format {
-        OutputFormat::Json => output::write_json(&listening),
+        OutputFormat::Json => output::write_json(listening),
         OutputFormat::Text => output::write(&format!(
             "listening on {}, with state in {}\n",
             listening.server,

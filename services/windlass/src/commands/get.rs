@@ -9,7 +9,7 @@ use windlass_client::{
 use super::target;
 use crate::{
     args::{GetArgs, OutputFormat},
-    document::{AttemptDocument, RunDocument, StepDocument},
+    document::{AttemptsResult, GetResult},
     exit::Exit,
     failure::Failure,
     output,
@@ -35,10 +35,8 @@ async fn run(
     let steps = client.list_steps(ListStepsRequest { run_id, ..ListStepsRequest::default() });
     match format {
         OutputFormat::Json => {
-            let steps: Vec<StepDocument> = steps.all().await?.iter().map(Into::into).collect();
-            output::write_json(
-                &serde_json::json!({ "run": RunDocument::from(&run), "steps": steps }),
-            )
+            let steps = steps.all().await?.iter().map(Into::into).collect();
+            output::write_json(&GetResult { run: (&run).into(), steps })
         }
         OutputFormat::Text => {
             let (steps, more) = steps.take(limit).await?;
@@ -57,8 +55,8 @@ async fn attempts(
     let attempts = client.list_attempts(request).all().await?;
     match format {
         OutputFormat::Json => {
-            let attempts: Vec<AttemptDocument> = attempts.iter().map(Into::into).collect();
-            output::write_json(&serde_json::json!({ "attempts": attempts }))
+            let attempts = attempts.iter().map(Into::into).collect();
+            output::write_json(&AttemptsResult { attempts })
         }
         OutputFormat::Text => {
             output::write(&render::attempts(&attempts, Timestamp::now(), &Theme::stdout()))

@@ -6,7 +6,7 @@ use windlass_client::v1::{ListRunsRequest, RunFilter, RunState};
 use super::target;
 use crate::{
     args::{ListArgs, OutputFormat},
-    document::RunDocument,
+    document::ListResult,
     exit::Exit,
     failure::Failure,
     output,
@@ -35,8 +35,8 @@ pub(super) async fn list(args: ListArgs, format: OutputFormat) -> Result<Exit, F
     let (runs, more) = client.list_runs(request).take(args.limit).await?;
     match format {
         OutputFormat::Json => {
-            let runs: Vec<RunDocument> = runs.iter().map(Into::into).collect();
-            output::write_json(&serde_json::json!({ "runs": runs, "more": more }))?;
+            let runs = runs.iter().map(Into::into).collect();
+            output::write_json(&ListResult { runs, more })?;
         }
         OutputFormat::Text => {
             output::write(&render::runs(&runs, more, Timestamp::now(), &Theme::stdout()))?;

@@ -5,7 +5,7 @@ use windlass_client::v1::Run;
 use super::{submit, target};
 use crate::{
     args::{OneRunArgs, OutputFormat, RerunArgs},
-    document::RunDocument,
+    document::{DeleteResult, RunResult},
     exit::Exit,
     failure::Failure,
     output,
@@ -39,7 +39,7 @@ pub(super) async fn order(
 /// An order is taken before it is carried out: the state tells how far that is.
 fn tell(order: Order, run: &Run, format: OutputFormat) -> Result<(), Failure> {
     if format == OutputFormat::Json {
-        return output::write_json(&serde_json::json!({ "run": RunDocument::from(run) }));
+        return output::write_json(&RunResult { run: run.into() });
     }
     let taken = match order {
         Order::Cancel => "will be cancelled",
@@ -62,7 +62,7 @@ pub(super) async fn delete(args: &OneRunArgs, format: OutputFormat) -> Result<Ex
     let (client, run_id) = target::connect_to_run(args).await?;
     client.delete(&run_id).await?;
     match format {
-        OutputFormat::Json => output::write_json(&serde_json::json!({ "deleted": run_id }))?,
+        OutputFormat::Json => output::write_json(&DeleteResult { deleted: run_id })?,
         OutputFormat::Text => output::write(&format!("{run_id} is deleted\n"))?,
     }
     Ok(Exit::Success)

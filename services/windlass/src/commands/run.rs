@@ -35,7 +35,7 @@ pub(super) async fn run(args: RunArgs, format: OutputFormat) -> Result<Exit, Fai
     let request = submission::request(&args.submission, BaseDir::OfFile)?;
     let mut signals = end_signals()?;
     let state = match args.state_dir {
-        Some(dir) => StateDir::Persistent(dir),
+        Some(dir) => StateDir::Persistent(std::path::absolute(&dir).unwrap_or(dir)),
         None => StateDir::temporary().map_err(crate::embedded::StartError::from)?,
     };
     let runtime = RuntimeConfig::Process { slots: args.slots, supervisor: None };

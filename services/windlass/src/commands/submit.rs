@@ -5,7 +5,7 @@ use windlass_client::v1::{Run, SubmitRunRequest};
 use super::{end_signals, target};
 use crate::{
     args::{OutputFormat, SubmitArgs},
-    document::RunDocument,
+    document::RunResult,
     exit::Exit,
     failure::Failure,
     follow::{OnSignal, follow},
@@ -33,9 +33,7 @@ pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exi
 /// The new run's id is the result, so that a script can use it; what to do with it is told beside it.
 pub(super) fn tell(run: &Run, format: OutputFormat) -> Result<(), Failure> {
     match format {
-        OutputFormat::Json => {
-            output::write_json(&serde_json::json!({ "run": RunDocument::from(run) }))
-        }
+        OutputFormat::Json => output::write_json(&RunResult { run: run.into() }),
         OutputFormat::Text => {
             output::note(&format!("follow it with `windlass watch {}`", run.run_id));
             output::write(&format!("{}\n", run.run_id))

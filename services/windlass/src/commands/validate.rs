@@ -2,6 +2,7 @@
 
 use crate::{
     args::{OutputFormat, ValidateArgs},
+    document::ValidateResult,
     exit::Exit,
     failure::Failure,
     output,
@@ -12,10 +13,10 @@ use crate::{
 pub(super) fn validate(args: &ValidateArgs, format: OutputFormat) -> Result<Exit, Failure> {
     let pipeline = submission::pipeline(&args.file, BaseDir::OfFile)?;
     match format {
-        OutputFormat::Json => output::write_json(&serde_json::json!({
-            "pipeline": pipeline.name,
-            "steps": pipeline.steps.len(),
-        }))?,
+        OutputFormat::Json => output::write_json(&ValidateResult {
+            pipeline: pipeline.name,
+            steps: pipeline.steps.len(),
+        })?,
         OutputFormat::Text => {
             let steps = words::steps(pipeline.steps.len());
             output::write(&format!(

@@ -5,11 +5,15 @@
 
 mod error;
 mod event;
+mod result;
 mod run;
 
 pub(crate) use self::{
     error::ErrorDocument,
     event::EventDocument,
+    result::{
+        AttemptsResult, DeleteResult, DevResult, GetResult, ListResult, RunResult, ValidateResult,
+    },
     run::{AttemptDocument, RunDocument, StepDocument},
 };
 

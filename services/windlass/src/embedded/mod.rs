@@ -221,7 +221,7 @@ impl Services {
             launch_window: window,
             command_size: constant(1024),
             batch: constant(1024),
-            sweep: Duration::from_secs(60),
+            sweep: Duration::from_mins(1),
         };
         let scheduler = windlass_scheduler::run(
             config,
