@@ -140,7 +140,7 @@ fn message(status: &Status, from_transport: bool) -> String {
     if from_transport {
         let problem = status.source().map(root_cause).unwrap_or_default();
         return format!(
-            "the connection to the server broke ({problem}); see whether it still runs, and try again"
+            "the connection to the server broke ({problem}); see whether the server still runs"
         );
     }
     match status.message() {

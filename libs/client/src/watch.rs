@@ -124,6 +124,5 @@ impl RunWatch {
 
 /// The stream ended before what it tells of did.
 pub(crate) fn going_away() -> ClientError {
-    tonic::Status::unavailable("the server is going away; see whether it still runs, and try again")
-        .into()
+    tonic::Status::unavailable("the server is going away; see whether it comes back").into()
 }

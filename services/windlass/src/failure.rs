@@ -104,3 +104,33 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use windlass_client::Refusal;
+
+    fn refused(code: Code, from_transport: bool) -> Failure {
+        Failure::from(ClientError::Refused(Box::new(Refusal {
+            code,
+            reason: None,
+            metadata: std::collections::BTreeMap::new(),
+            violations: Vec::new(),
+            message: String::new(),
+            retry_after: None,
+            from_transport,
+        })))
+    }
+
+    #[test]
+    fn an_exit_code_tells_whose_turn_it_is() {
+        let broken_pipe = Failure::Output(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(broken_pipe.is_broken_pipe());
+        assert_eq!(Failure::from(InputError::new("x")).exit(), Exit::Input);
+        assert_eq!(refused(Code::NotFound, false).exit(), Exit::Input);
+        assert_eq!(refused(Code::FailedPrecondition, false).exit(), Exit::Input);
+        assert_eq!(refused(Code::Unavailable, false).exit(), Exit::Unavailable);
+        assert_eq!(refused(Code::Unknown, true).exit(), Exit::Unavailable);
+        assert_eq!(refused(Code::DataLoss, false).exit(), Exit::Internal);
+    }
+}

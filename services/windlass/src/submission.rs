@@ -124,3 +124,95 @@ fn param(pipeline: &v1::Pipeline, name: &str, text: &str) -> Result<Value, Input
     arguments::parse_argument(kind, text)
         .map_err(|error| InputError::new(format!("the value of parameter `{name}`: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PIPELINE: &str = "\
+name: nightly
+parameters:
+  day: {type: string}
+  parts: {type: integer, default: 2}
+  tags: {type: list, default: []}
+steps:
+  load:
+    run: 'true'
+";
+
+    fn args(
+        dir: &Path,
+        pipeline: &str,
+        params_file: &str,
+        params: &[(&str, &str)],
+    ) -> SubmissionArgs {
+        let (file, given) = (dir.join("p.yaml"), dir.join("params.yaml"));
+        fs::write(&file, pipeline).unwrap();
+        fs::write(&given, params_file).unwrap();
+        SubmissionArgs {
+            file,
+            params: params
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+                .collect(),
+            params_file: Some(given),
+            labels: vec![("team".to_owned(), "data".to_owned())],
+        }
+    }
+
+    #[test]
+    fn arguments_of_the_command_line_go_before_those_of_the_file_and_have_their_parameters_type() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = args(
+            dir.path(),
+            PIPELINE,
+            r#"{"day": "monday", "tags": ["a"]}"#,
+            &[("day", "7"), ("parts", "3")],
+        );
+        let request = request(&args, BaseDir::OfFile).unwrap();
+        let given: BTreeMap<_, _> = request
+            .arguments
+            .iter()
+            .map(|(name, value)| (name.as_str(), json::from_value(value)))
+            .collect();
+        assert_eq!(
+            given,
+            BTreeMap::from([("day", json!("7")), ("parts", json!(3)), ("tags", json!(["a"]))])
+        );
+        assert_eq!(request.labels["team"], "data");
+        let Some(v1::step::Work::Task(task)) = &request.pipeline.unwrap().steps[0].work else {
+            panic!("a task");
+        };
+        assert_eq!(Path::new(&task.working_dir), dir.path().canonicalize().unwrap());
+    }
+
+    #[test]
+    fn every_argument_that_is_wrong_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |params_file, params: &[_]| {
+            let args = args(dir.path(), PIPELINE, params_file, params);
+            request(&args, BaseDir::OfRuntime).unwrap_err()
+        };
+        let fields =
+            |error: InputError| error.violations.into_iter().map(|v| v.field).collect::<Vec<_>>();
+        assert_eq!(fields(refused("{}", &[])), ["arguments[day]"]);
+        assert_eq!(
+            fields(refused("{dya: x, prts: 1}", &[])),
+            ["arguments[dya]", "arguments[prts]"]
+        );
+        assert!(refused("{}", &[("parts", "many")]).message.contains("parameter `parts`"));
+        assert!(refused("[]", &[]).message.contains("holds no parameters"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_pipeline_is_told_of_with_its_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let wrong = "name: nightly\nsteps:\n  load: {run: 'true', depends_on: [laod]}\n";
+        let file = args(dir.path(), wrong, "{}", &[]).file;
+        let error = pipeline(&file, BaseDir::OfFile).unwrap_err();
+        let [violation] = error.violations.as_slice() else { panic!("{error:?}") };
+        assert!(violation.field.starts_with(&format!("{}:3:", file.display())), "{violation:?}");
+        assert!(violation.description.contains("laod"), "{violation:?}");
+    }
+}

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long clients that are being answered have when the server ends.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 pub(super) async fn dev(args: DevArgs, format: OutputFormat) -> Result<Exit, Failure> {
     let mut signals = end_signals()?;

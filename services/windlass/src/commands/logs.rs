@@ -56,11 +56,17 @@ async fn stream(
 ) -> Result<(), Failure> {
     let mut writer = Writer::new(format, !request.step.is_empty());
     let mut logs = client.logs(request);
+    let mut interrupted = false;
     while let Some(event) = logs.next().await? {
         match event {
-            LogEvent::Lines(lines) => writer.write(&lines).map_err(Failure::Output)?,
-            LogEvent::Interrupted { error, retry_in } => {
-                output::note(&format!("{error}; trying again in {:.1} s", retry_in.as_secs_f64()));
+            LogEvent::Lines(lines) => {
+                interrupted = false;
+                writer.write(&lines).map_err(Failure::Output)?;
+            }
+            LogEvent::Interrupted { error, .. } => {
+                if !std::mem::replace(&mut interrupted, true) {
+                    output::note(&format!("{error}; trying again until it answers"));
+                }
             }
         }
     }

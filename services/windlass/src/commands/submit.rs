@@ -24,7 +24,9 @@ pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exi
         tell(&run, format)?;
         return Ok(Exit::Success);
     }
-    output::note(&format!("submitted {}", run.run_id));
+    if format == OutputFormat::Text {
+        output::note(&format!("submitted {}", run.run_id));
+    }
     let mut signals = end_signals()?;
     let mut view = view::of(format, false);
     follow(&client, &run, view.as_mut(), &mut signals, OnSignal::Detach, true).await

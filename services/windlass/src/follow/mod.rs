@@ -57,6 +57,7 @@ pub(crate) async fn follow(
         last_lines: None,
         on_signal,
         cancelled: false,
+        interrupted: false,
     };
     match follower.follow(view, signals).await? {
         Exit::Left => Ok(Exit::Left),
@@ -78,6 +79,8 @@ struct Follower<'a> {
     last_lines: Option<Instant>,
     on_signal: OnSignal,
     cancelled: bool,
+    /// Whether the server is away.
+    interrupted: bool,
 }
 
 impl Follower<'_> {
@@ -109,11 +112,17 @@ impl Follower<'_> {
     fn changed(&mut self, event: Option<WatchEvent>, view: &mut dyn View) -> Result<(), Failure> {
         match event {
             None => self.last_lines = Some(Instant::now() + LAST_LINES),
-            Some(WatchEvent::Changed(change)) => view
-                .changed(self.watch.run(), self.watch.steps(), &change.steps)
-                .map_err(Failure::Output)?,
-            Some(WatchEvent::Interrupted { error, retry_in }) => {
-                view.note(&format!("{error}; trying again in {:.1} s", retry_in.as_secs_f64()));
+            Some(WatchEvent::Changed(change)) => {
+                if std::mem::take(&mut self.interrupted) {
+                    view.note("the server answers again");
+                }
+                view.changed(self.watch.run(), self.watch.steps(), &change.steps)
+                    .map_err(Failure::Output)?;
+            }
+            Some(WatchEvent::Interrupted { error, .. }) => {
+                if !std::mem::replace(&mut self.interrupted, true) {
+                    view.note(&format!("{error}; trying again until it answers"));
+                }
             }
         }
         Ok(())
