@@ -153,6 +153,15 @@ impl ApiError {
         Self::new(ErrorReason::StepNotFound, message).with("run_id", &run).with("step", &shown)
     }
 
+    /// The service is about to end, and with it an answer that would have gone on.
+    pub fn ending() -> Self {
+        let message = "the server is ending; connect again to go on";
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(ErrorReason::Unavailable, message)
+        }
+    }
+
     /// Adds what the message speaks of.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: &impl ToString) -> Self {

@@ -9,6 +9,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use windlass_bus::{Bus, Heard, Listener};
 use windlass_engine::{record::StepIndex, time::Timestamp};
 use windlass_proto::{encoded::EncodedPipeline, id::RunId, subject::Subject, v1};
@@ -137,12 +138,13 @@ impl Follow {
     }
 
     /// Reads in a task of its own, until the end or until nobody takes the lines.
-    pub(crate) fn start(mut self) -> ReceiverStream<Reply> {
+    pub(crate) fn start(mut self, stop: CancellationToken) -> ReceiverStream<Reply> {
         let (replies, stream) = mpsc::channel(BATCHES_WAITING);
         tokio::spawn(async move {
             let ended = tokio::select! {
                 ended = self.run(&replies) => ended,
                 () = replies.closed() => Ok(()),
+                () = stop.cancelled() => Err(Stop::Failed(ApiError::ending())),
             };
             if let Err(Stop::Failed(error)) = ended {
                 // Nobody reads any more: there is nobody to tell.

@@ -18,6 +18,7 @@ mod text;
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use windlass_bus::Bus;
 use windlass_proto::v1::{self, log_service_server::LogService};
@@ -33,6 +34,8 @@ pub struct Streamer {
     store: Arc<dyn Store>,
     /// The process runtime's directory.
     attempts: PathBuf,
+    /// Ends what is followed, which would not end by itself.
+    stop: CancellationToken,
 }
 
 impl fmt::Debug for Streamer {
@@ -42,9 +45,15 @@ impl fmt::Debug for Streamer {
 }
 
 impl Streamer {
-    /// A streamer of the logs that a process runtime keeps in a directory.
-    pub fn new(bus: Arc<dyn Bus>, store: Arc<dyn Store>, attempts: PathBuf) -> Self {
-        Self { bus, store, attempts }
+    /// A streamer of the logs that a process runtime keeps in a directory. With `stop`, those who follow are told to
+    /// connect again.
+    pub fn new(
+        bus: Arc<dyn Bus>,
+        store: Arc<dyn Store>,
+        attempts: PathBuf,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { bus, store, attempts, stop }
     }
 
     /// Starts to read what was selected; lines come in batches.
@@ -53,7 +62,7 @@ impl Streamer {
         selection: Selection,
     ) -> Result<ReceiverStream<Result<Vec<v1::LogLine>, ApiError>>, ApiError> {
         let follow = Follow::new(&*self.bus, self.store.clone(), &self.attempts, selection).await?;
-        Ok(follow.start())
+        Ok(follow.start(self.stop.clone()))
     }
 }
 

@@ -21,6 +21,7 @@ mod watch;
 use std::{fmt, sync::Arc};
 
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use windlass_bus::Bus;
 use windlass_proto::v1::{self, run_service_server::RunService};
@@ -45,6 +46,8 @@ pub struct Submitter {
     bus: Arc<dyn Bus>,
     store: Arc<dyn Store>,
     names: Arc<NamesCache>,
+    /// Ends the watches, which would not end by themselves.
+    stop: CancellationToken,
 }
 
 impl fmt::Debug for Submitter {
@@ -54,9 +57,14 @@ impl fmt::Debug for Submitter {
 }
 
 impl Submitter {
-    /// A submitter on a bus and a store.
-    pub fn new(config: SubmitterConfig, bus: Arc<dyn Bus>, store: Arc<dyn Store>) -> Self {
-        Self { config: Arc::new(config), bus, store, names: Arc::default() }
+    /// A submitter on a bus and a store. With `stop`, those who watch are told to connect again.
+    pub fn new(
+        config: SubmitterConfig,
+        bus: Arc<dyn Bus>,
+        store: Arc<dyn Store>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { config: Arc::new(config), bus, store, names: Arc::default(), stop }
     }
 
     /// Reads the run that a request names.

@@ -70,9 +70,11 @@ impl Submitter {
 impl Watch {
     async fn serve(mut self) {
         let replies = self.replies.clone();
+        let stop = self.submitter.stop.clone();
         let ended = tokio::select! {
             ended = self.follow() => ended,
             () = replies.closed() => Ok(()),
+            () = stop.cancelled() => Err(Stop::Failed(ApiError::ending())),
         };
         if let Err(Stop::Failed(error)) = ended {
             // Nobody reads any more: there is nobody to tell.

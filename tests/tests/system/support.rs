@@ -51,6 +51,12 @@ impl World {
         Self { embedded, files: TempDir::new().unwrap() }
     }
 
+    /// Ends the services, as a signal would. Steps go on, and their files stay until what is returned is dropped.
+    pub(crate) async fn end(self) -> TempDir {
+        limited(self.embedded.shutdown()).await;
+        self.files
+    }
+
     pub(crate) fn channel(&self) -> Channel {
         self.embedded.channel()
     }

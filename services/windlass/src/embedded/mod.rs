@@ -15,7 +15,7 @@
 mod channel;
 mod state_dir;
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -139,16 +139,12 @@ impl Embedded {
             }
         };
         services.schedule(window);
-        let server = GrpcServer::new()?
-            .with(limited(services.submitter()))
-            .await
-            .with(LogServiceServer::new(Streamer::new(
-                services.bus.clone(),
-                services.store.clone(),
-                attempts,
-            )))
-            .await;
         let stop_serving = CancellationToken::new();
+        let server = GrpcServer::new()?
+            .with(limited(services.submitter(stop_serving.clone())))
+            .await
+            .with(LogServiceServer::new(services.streamer(attempts, stop_serving.clone())))
+            .await;
         let (channel, serving) = channel::in_process(&server, stop_serving.clone());
         services.tasks.push(serving);
         let Services { stop: stop_working, tasks, .. } = services;
@@ -232,10 +228,14 @@ impl Services {
         self.tasks.push(tokio::spawn(scheduler));
     }
 
-    fn submitter(&self) -> Submitter {
+    fn streamer(&self, attempts: PathBuf, stop: CancellationToken) -> Streamer {
+        Streamer::new(self.bus.clone(), self.store.clone(), attempts, stop)
+    }
+
+    fn submitter(&self, stop: CancellationToken) -> Submitter {
         let config =
             SubmitterConfig { installation: "embedded".to_owned(), partitions: PARTITIONS };
-        Submitter::new(config, self.bus.clone(), self.store.clone())
+        Submitter::new(config, self.bus.clone(), self.store.clone(), stop)
     }
 }
 
