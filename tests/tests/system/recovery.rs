@@ -143,6 +143,24 @@ async fn step(runs: &mut Runs, run: &str) -> v1::StepStatus {
 }
 
 #[tokio::test]
+async fn a_second_server_on_the_same_state_directory_says_who_holds_it_and_leaves_it_alone() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(dir.path()).await;
+    let second = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+        .args(["dev", "--listen", "127.0.0.1:0", "--state-dir"])
+        .arg(dir.path())
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    assert!(!second.status.success());
+    let said = String::from_utf8_lossy(&second.stderr);
+    insta::assert_snapshot!(said.replace(dir.path().to_str().unwrap(), "DIR"));
+    let run = submit(&server, pipeline("goes-on", vec![script("a", ":")])).await;
+    assert_eq!(until_ended(&mut server.runs().await, &run).await.state(), RunState::Succeeded);
+    server.kill();
+}
+
+#[tokio::test]
 async fn a_run_that_was_paused_or_had_ended_is_found_as_it_was() {
     let dir = TempDir::new().unwrap();
     let server = Server::start(dir.path()).await;
