@@ -7,7 +7,7 @@
 //!               └──▶ follow ──▶ view      a run while it goes on, for people and for programs
 //! ```
 //!
-//! Results go to standard output, everything else to standard error. Exit codes are in [`exit`].
+//! Results go to standard output, everything else to standard error. Exit codes are in `exit.rs`.
 //!
 //! Never inside: rules about pipelines (`windlass-pipeline`), and what every client needs (`windlass-client`).
 

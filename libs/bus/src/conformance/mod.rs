@@ -23,7 +23,7 @@ pub use heard::{
 /// Makes a test of each property of a bus.
 ///
 /// Takes a closure that returns a future of a pair: something to keep while the test runs, and a
-/// [`Fixture`](crate::conformance::Fixture) with a bus that holds nothing. Besides this crate, the tests need `tokio` with
+/// [`Fixture`] with a bus that holds nothing. Besides this crate, the tests need `tokio` with
 /// `macros` and `rt-multi-thread`.
 ///
 /// ```

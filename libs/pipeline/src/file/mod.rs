@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Never inside: reading files from a disk, and rules that hold for every pipeline (those are
-//! [`check`](crate::check)'s).
+//! [`check`](mod@crate::check)'s).
 
 mod collection;
 mod convert;
