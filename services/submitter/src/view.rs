@@ -45,7 +45,7 @@ impl Submitter {
         let record = &view.record;
         match (record.stop_cause, record.failed_step) {
             (Some(StopCause::Cancelled), _) => {
-                Ok((v1::Reason::RunCancelled, "somebody cancelled the run".to_owned()))
+                Ok((v1::Reason::RunCancelled, "the run was cancelled".to_owned()))
             }
             (Some(StopCause::TimedOut), _) => {
                 Ok((v1::Reason::RunTimedOut, "the run's time-out passed".to_owned()))

@@ -72,9 +72,16 @@ fn by_signal(signal: i32) -> End {
 }
 
 fn over_limit(used: u64, limit: u64) -> End {
+    let (used, limit) = (mebibytes(used), mebibytes(limit));
     out_of_memory(format!(
-        "its processes used {used} bytes of memory and may use {limit}; let it use less, or raise the step's memory limit"
+        "its processes used {used} of memory and may use {limit}; let it use less, or raise the step's memory limit"
     ))
+}
+
+/// Rounded up, so that what is above a limit is not shown as the limit.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10).div_ceil(1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 fn killed_by_kernel() -> End {

@@ -135,7 +135,7 @@ async fn a_step_over_its_memory_limit_is_ended_and_told_so() {
     spec.memory_bytes = Some(64 * 1024 * 1024);
     let failure = failure(host.run(spec).await);
     assert_eq!((failure.reason, failure.signal), (FailureReason::OutOfMemory, Some(9)));
-    assert!(failure.message.contains("may use 67108864"), "{}", failure.message);
+    assert!(failure.message.contains("may use 64.0 MiB"), "{}", failure.message);
     let mut spec = script(2, "true");
     spec.memory_bytes = Some(64 * 1024 * 1024);
     assert_eq!(host.run(spec).await.phase, AttemptPhase::Succeeded(None));
