@@ -203,7 +203,8 @@ impl Partition {
         // The news that the run exists may be lost; the engine ignores it where it is none.
         let events = [Event::Submitted].into_iter().chain(work.events);
         let orders = orders.into_iter().map(|placed| Event::Order(placed.order));
-        let now = clock.now();
+        // Two readings of the store's clock may differ by a millisecond: nothing begins before it was accepted.
+        let now = clock.now().max(cached.created_at);
         for event in events.chain(orders) {
             if let Err(error) = cached.run.apply(&event, now, &mut decision.output) {
                 error!(run = %id, %error, "event dropped");

@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod command;
 mod examples;
 mod recovery;
 mod support;

@@ -1,0 +1,113 @@
+//! The command: signals, exit codes, output for programs.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// `windlass run` on a pipeline of one step, which has begun.
+struct Running {
+    child: Child,
+    dir: TempDir,
+}
+
+impl Running {
+    fn start(script: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let pipeline = format!(
+            "name: p\ndefaults: {{termination_grace: 1s}}\nsteps:\n  a:\n    run: |\n      {script}\n"
+        );
+        fs::write(dir.path().join("pipeline.yaml"), pipeline).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+            .args(["run", "pipeline.yaml"])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(fs::File::create(dir.path().join("stderr")).unwrap()))
+            .spawn()
+            .unwrap();
+        let running = Self { child, dir };
+        until(|| running.dir.path().join("begun").exists());
+        running
+    }
+
+    fn interrupt(&self) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap()
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        until(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+}
+
+/// Waits until a condition holds.
+fn until(mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LIMIT, "it did not come to pass within the limit");
+        std::thread::yield_now();
+    }
+}
+
+fn is_alive(pid_file: &Path) -> bool {
+    let pid = fs::read_to_string(pid_file).unwrap();
+    kill(Pid::from_raw(pid.trim().parse().unwrap()), None).is_ok()
+}
+
+#[test]
+fn one_interrupt_cancels_the_run_and_waits_for_its_end() {
+    let mut run = Running::start("echo $$ > begun.new; mv begun.new begun; exec sleep 1000");
+    run.interrupt();
+    assert_eq!(run.ended().code(), Some(3), "{}", run.said());
+    assert!(!is_alive(&run.dir.path().join("begun")), "the step is left behind");
+}
+
+#[test]
+fn a_second_interrupt_leaves_at_once_and_the_step_is_killed_after_its_grace() {
+    let mut run =
+        Running::start("trap '' TERM; echo $$ > begun.new; mv begun.new begun; sleep 1000");
+    run.interrupt();
+    until(|| run.said().contains("cancelling"));
+    run.interrupt();
+    assert_eq!(run.ended().code(), Some(130), "{}", run.said());
+    until(|| !is_alive(&run.dir.path().join("begun")));
+}
+
+#[test]
+fn output_for_programs_is_json_alone() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/failing/pipeline.yaml");
+    let output = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+        .args(["run", "--output", "json"])
+        .arg(file)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let events: Vec<serde_json::Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let last = events.last().unwrap();
+    assert_eq!(last["run"]["state"], "failed", "{last}");
+    let mut texts = events.iter().map(|event| &event["line"]["text"]);
+    assert!(texts.any(|text| text == "attempt 3: connected"), "{events:?}");
+}
