@@ -33,7 +33,10 @@ Exit codes:
     3  the run that was followed was cancelled
     4  no server answers
     5  anything else
-  130  left before the end, by Ctrl-C";
+  130  left before the end, by Ctrl-C
+
+Ctrl-C in `watch`, `logs --follow` and `submit --watch` only leaves: the run goes on. In `run` it
+cancels the run, and so does closing the pipe that its output goes to.";
 
     /// For a run that was followed to its end.
     pub(crate) fn of_run(state: RunState) -> Self {

@@ -3,6 +3,7 @@
 use std::io;
 
 use windlass_client::{ClientError, Code, FieldViolation};
+use windlass_service::error::ErrorReason;
 
 use crate::{embedded::StartError, exit::Exit};
 
@@ -35,6 +36,8 @@ pub(crate) enum Failure {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct InputError {
+    /// For programs: what a server would have said.
+    pub(crate) reason: ErrorReason,
     /// For people: what is wrong, and what to do.
     pub(crate) message: String,
     /// The places that are wrong, where there are several.
@@ -43,7 +46,11 @@ pub(crate) struct InputError {
 
 impl InputError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), violations: Vec::new() }
+        Self::because(ErrorReason::InvalidRequest, message)
+    }
+
+    pub(crate) fn because(reason: ErrorReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), violations: Vec::new() }
     }
 }
 
@@ -73,16 +80,24 @@ impl Failure {
     /// The gRPC code in words; what no server said has the one that a server would have.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Input(_) => Code::InvalidArgument,
+            Self::Input(error) => error.reason.code(),
             Self::Client(error) => error.code(),
             Self::Start(_) | Self::Output(_) | Self::System { .. } => Code::Internal,
         }
     }
 
+    /// Why, for programs; what no server said has the one that a server would have.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
-            Self::Client(error) => error.reason(),
-            Self::Input(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => None,
+            Self::Input(error) => Some(error.reason.as_str()),
+            Self::Client(ClientError::InvalidEndpoint { .. }) => {
+                Some(ErrorReason::InvalidRequest.as_str())
+            }
+            Self::Client(error) => {
+                let unanswered = error.is_transient().then_some(ErrorReason::Unavailable.as_str());
+                error.reason().or(unanswered)
+            }
+            Self::Start(_) | Self::Output(_) | Self::System { .. } => None,
         }
     }
 
@@ -131,6 +146,7 @@ mod tests {
         assert_eq!(refused(Code::FailedPrecondition, false).exit(), Exit::Input);
         assert_eq!(refused(Code::Unavailable, false).exit(), Exit::Unavailable);
         assert_eq!(refused(Code::Unknown, true).exit(), Exit::Unavailable);
+        assert_eq!(refused(Code::Unknown, true).reason(), Some("UNAVAILABLE"));
         assert_eq!(refused(Code::DataLoss, false).exit(), Exit::Internal);
     }
 }

@@ -15,6 +15,7 @@ use windlass_pipeline::{
     file::{self, FileError, FileOptions},
 };
 use windlass_proto::json;
+use windlass_service::error::ErrorReason;
 
 use crate::{args::SubmissionArgs, failure::InputError};
 
@@ -38,6 +39,7 @@ pub(crate) fn request(
         given.insert(name.clone(), param(&pipeline, name, text)?);
     }
     arguments::resolve(&pipeline, &given).map_err(|violations| InputError {
+        reason: ErrorReason::InvalidPipeline,
         message: format!("the arguments of pipeline `{}` are not as they must be", pipeline.name),
         violations: violations
             .iter()
@@ -67,6 +69,11 @@ pub(crate) fn pipeline(file: &Path, base_dir: BaseDir) -> Result<v1::Pipeline, I
     file::parse(&content, &FileOptions { base_dir }).map_err(|error| not_a_pipeline(file, &error))
 }
 
+/// A file as it is named to people.
+pub(crate) fn called(file: &Path) -> String {
+    if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
+}
+
 fn read_stdin() -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     io::stdin().lock().read_to_end(&mut content)?;
@@ -80,17 +87,15 @@ fn directory_of(file: &Path, is_stdin: bool) -> Result<PathBuf, InputError> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> InputError {
-    InputError::new(format!(
-        "{} cannot be read: {error}; see whether the path is right",
-        path.display()
-    ))
+    let path = called(path);
+    InputError::new(format!("{path} cannot be read: {error}; see whether the path is right"))
 }
 
 /// One problem is the message itself; several are listed below it.
 fn not_a_pipeline(file: &Path, error: &FileError) -> InputError {
     let place = |position: Option<file::Position>| match position {
-        Some(at) => format!("{}:{}:{}", file.display(), at.line, at.column),
-        None => file.display().to_string(),
+        Some(at) => format!("{}:{}:{}", called(file), at.line, at.column),
+        None => called(file),
     };
     let mut violations: Vec<_> = error
         .problems()
@@ -102,9 +107,13 @@ fn not_a_pipeline(file: &Path, error: &FileError) -> InputError {
         .collect();
     if error.more() > 0 {
         let description = format!("and {} more problems", error.more());
-        violations.push(FieldViolation { field: file.display().to_string(), description });
+        violations.push(FieldViolation { field: called(file), description });
     }
-    InputError { message: format!("{} is not a pipeline that can run", file.display()), violations }
+    InputError {
+        reason: ErrorReason::InvalidPipeline,
+        message: format!("{} is not a pipeline that can run", called(file)),
+        violations,
+    }
 }
 
 fn params_file(file: &Path) -> Result<BTreeMap<String, Value>, InputError> {
@@ -121,8 +130,10 @@ fn param(pipeline: &v1::Pipeline, name: &str, text: &str) -> Result<Value, Input
     let parameter = pipeline.parameters.iter().find(|parameter| parameter.name == name);
     // One that the pipeline does not have is refused with all others, once they are known.
     let kind = parameter.map_or(v1::ParameterType::String, v1::Parameter::r#type);
-    arguments::parse_argument(kind, text)
-        .map_err(|error| InputError::new(format!("the value of parameter `{name}`: {error}")))
+    arguments::parse_argument(kind, text).map_err(|error| {
+        let message = format!("the value of parameter `{name}`: {error}");
+        InputError::because(ErrorReason::InvalidPipeline, message)
+    })
 }
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ pub(crate) struct ListArgs {
     pub(crate) namespace: String,
 
     /// The most runs to list
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
 
     #[command(flatten)]
     pub(crate) server: ServerArgs,

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::OneRunArgs;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "With --follow, Ctrl-C only leaves, with exit code 130: the run goes on.")]
 pub(crate) struct LogsArgs {
     #[command(flatten)]
     pub(crate) target: OneRunArgs,

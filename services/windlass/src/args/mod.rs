@@ -29,7 +29,8 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// For people or for programs: JSON on standard output, one document per result or event
+    /// For people or for programs: JSON on standard output, one document per result or event, and errors as JSON on
+    /// standard error
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: OutputFormat,
 }
@@ -84,6 +85,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "With --watch, Ctrl-C only leaves, with exit code 130: the run goes on.")]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
     pub(crate) submission: SubmissionArgs,
@@ -114,11 +116,12 @@ pub(crate) struct GetArgs {
     pub(crate) attempts: Option<String>,
 
     /// The most steps to show as text; JSON has all of them
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub(crate) limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Ctrl-C only leaves, with exit code 130: the run goes on.")]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) target: OneRunArgs,
@@ -172,7 +175,7 @@ mod tests {
     fn help_says_what_there_is() {
         let root = Cli::command().term_width(100).render_help().to_string();
         insta::assert_snapshot!("help", root);
-        for name in ["run", "dev", "logs", "list"] {
+        for name in ["run", "dev", "logs", "list", "submit", "watch"] {
             let mut root = Cli::command().term_width(100);
             root.build();
             let command = root.find_subcommand_mut(name).unwrap();

@@ -6,7 +6,8 @@ use super::SubmissionArgs;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Ctrl-C cancels the run and waits for its steps to end; a second one leaves at once."
+    after_help = "Ctrl-C cancels the run and waits for its steps to end; a second one leaves at once. Closing the pipe \
+                  that the output goes to cancels the run, too."
 )]
 pub(crate) struct RunArgs {
     #[command(flatten)]

@@ -20,7 +20,7 @@ pub(super) async fn get(args: GetArgs, format: OutputFormat) -> Result<Exit, Fai
     let (client, run_id) = target::connect_to_run(&args.target).await?;
     match args.attempts {
         Some(step) => attempts(&client, run_id, step, format).await?,
-        None => run(&client, run_id, args.limit, format).await?,
+        None => run(&client, run_id, args.limit as usize, format).await?,
     }
     Ok(Exit::Success)
 }

@@ -17,6 +17,7 @@ use crate::{
 const MAX_PAGE: usize = 1000;
 
 pub(super) async fn list(args: ListArgs, format: OutputFormat) -> Result<Exit, Failure> {
+    let limit = args.limit as usize;
     let client = target::connect(&args.server).await?;
     let filter = RunFilter {
         states: args.states.into_iter().map(|state| RunState::from(state).into()).collect(),
@@ -25,14 +26,14 @@ pub(super) async fn list(args: ListArgs, format: OutputFormat) -> Result<Exit, F
         ..RunFilter::default()
     };
     // One more than asked for tells whether there are more.
-    let page_size = i32::try_from(args.limit.saturating_add(1).min(MAX_PAGE)).unwrap_or(0);
+    let page_size = i32::try_from(limit.saturating_add(1).min(MAX_PAGE)).unwrap_or(0);
     let request = ListRunsRequest {
         namespace: args.namespace,
         page_size,
         filter: Some(filter),
         ..Default::default()
     };
-    let (runs, more) = client.list_runs(request).take(args.limit).await?;
+    let (runs, more) = client.list_runs(request).take(limit).await?;
     match format {
         OutputFormat::Json => {
             let runs = runs.iter().map(Into::into).collect();

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use windlass_client::{
     Client, LogEvent,
-    v1::{DownloadLogsRequest, LogLine, StreamLogsRequest},
+    v1::{DownloadLogsRequest, ListAttemptsRequest, ListStepsRequest, LogLine, StreamLogsRequest},
 };
 
 use super::{end_signals, target};
@@ -12,9 +12,9 @@ use crate::{
     args::{LogsArgs, OutputFormat},
     document::EventDocument,
     exit::Exit,
-    failure::Failure,
+    failure::{Failure, InputError},
     output,
-    render::{Theme, lines, time},
+    render::{Theme, lines, time, words},
 };
 
 pub(super) async fn logs(args: LogsArgs, format: OutputFormat) -> Result<Exit, Failure> {
@@ -33,12 +33,51 @@ pub(super) async fn logs(args: LogsArgs, format: OutputFormat) -> Result<Exit, F
             since: args.since.map(time::moment),
             tail: args.tail,
         };
+        check_attempt(&client, &request).await?;
         stream(&client, request, format).await
     };
     tokio::select! {
         read = reading => read.map(|()| Exit::Success),
         () = signals.next() => Ok(Exit::Left),
     }
+}
+
+/// Says what an empty answer would not: that there is no such attempt, or why the step has none.
+async fn check_attempt(client: &Client, request: &StreamLogsRequest) -> Result<(), Failure> {
+    // What is followed may be still to come.
+    if request.step.is_empty() || request.follow {
+        return Ok(());
+    }
+    let (run_id, step) = (request.run_id.clone(), request.step.clone());
+    let attempts = ListAttemptsRequest { run_id, step, ..ListAttemptsRequest::default() };
+    let attempts = client.list_attempts(attempts).all().await?;
+    let name = words::harmless(&request.step);
+    let there_is = match attempts.len() {
+        0 => format!("step `{name}` has no attempts: {}", why_none(client, request).await?),
+        1 => format!("step `{name}` has 1 attempt; leave --attempt out"),
+        count => format!("step `{name}` has {count} attempts; name one of them"),
+    };
+    if request.attempt > 0 && attempts.iter().all(|attempt| attempt.number != request.attempt) {
+        return Err(InputError::new(format!("no attempt {}: {there_is}", request.attempt)).into());
+    }
+    if attempts.is_empty() {
+        output::note(&there_is);
+    }
+    Ok(())
+}
+
+/// Why a step never ran.
+async fn why_none(client: &Client, request: &StreamLogsRequest) -> Result<String, Failure> {
+    let mut steps = client
+        .list_steps(ListStepsRequest { run_id: request.run_id.clone(), ..Default::default() });
+    while let Some(page) = steps.next().await? {
+        if let Some(step) = page.iter().find(|step| step.name == request.step) {
+            let why = words::why(&step.message, step.reason());
+            let state = words::step_state(step.state());
+            return Ok(words::harmless(if why.is_empty() { &state } else { &why }));
+        }
+    }
+    Ok("it has not run".to_owned())
 }
 
 async fn download(client: &Client, request: DownloadLogsRequest) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! Orders to a run: `cancel`, `pause`, `resume`, `retry`, `rerun`, `delete`.
 
-use windlass_client::v1::Run;
+use windlass_client::v1::{Run, RunState};
 
 use super::{submit, target};
 use crate::{
@@ -26,20 +26,25 @@ pub(super) async fn order(
     format: OutputFormat,
 ) -> Result<Exit, Failure> {
     let (client, run_id) = target::connect_to_run(args).await?;
+    let was_paused =
+        order == Order::Pause && client.get(&run_id).await?.state() == RunState::Paused;
     let run = match order {
         Order::Cancel => client.cancel(&run_id).await?,
         Order::Pause => client.pause(&run_id).await?,
         Order::Resume => client.resume(&run_id).await?,
         Order::Retry => client.retry(&run_id).await?,
     };
-    tell(order, &run, format)?;
+    tell(order, &run, was_paused, format)?;
     Ok(Exit::Success)
 }
 
 /// An order is taken before it is carried out: the state tells how far that is.
-fn tell(order: Order, run: &Run, format: OutputFormat) -> Result<(), Failure> {
+fn tell(order: Order, run: &Run, was_paused: bool, format: OutputFormat) -> Result<(), Failure> {
     if format == OutputFormat::Json {
         return output::write_json(&RunResult { run: run.into() });
+    }
+    if was_paused {
+        return output::write(&format!("{} was paused already\n", run.run_id));
     }
     let taken = match order {
         Order::Cancel => "will be cancelled",

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use windlass_client::{Client, v1::ListRunsRequest};
 use windlass_proto::id::RunId;
+use windlass_service::error::ErrorReason;
 
 use crate::{
     args::{OneRunArgs, ServerArgs},
@@ -40,9 +41,12 @@ async fn whole_id(client: &Client, text: &str) -> Result<String, Failure> {
             "several runs begin with `{text}`, such as {one} and {other}; write more of the id"
         ))
         .into()),
-        (None, _) => Err(InputError::new(format!(
-            "none of the newest {NEWEST} runs has an id that begins with `{text}`; `windlass list` shows them"
-        ))
+        (None, _) => Err(InputError::because(
+            ErrorReason::RunNotFound,
+            format!(
+                "none of the newest {NEWEST} runs has an id that begins with `{text}`; `windlass list` shows them"
+            ),
+        )
         .into()),
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn validate(args: &ValidateArgs, format: OutputFormat) -> Result<Exit
             let steps = words::steps(pipeline.steps.len());
             output::write(&format!(
                 "{}: ok, pipeline `{}` with {steps}\n",
-                args.file.display(),
+                submission::called(&args.file),
                 pipeline.name
             ))?;
         }

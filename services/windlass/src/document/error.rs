@@ -13,7 +13,7 @@ pub(crate) struct ErrorDocument {
 struct Body {
     /// The gRPC code in lower case: `invalid_argument`, `unavailable`, …
     code: String,
-    /// As in docs/errors.md; null where no server said it.
+    /// As in docs/errors.md; null for what is of this process alone.
     reason: Option<String>,
     message: String,
     violations: Vec<Violation>,
@@ -60,6 +60,7 @@ mod tests {
     use super::*;
     use crate::failure::InputError;
     use windlass_client::FieldViolation;
+    use windlass_service::error::ErrorReason;
 
     #[test]
     fn an_error_is_told_with_code_and_places() {
@@ -68,12 +69,13 @@ mod tests {
             description: "no step `x`".to_owned(),
         };
         let failure = Failure::from(InputError {
+            reason: ErrorReason::InvalidPipeline,
             message: "p.yaml is not a pipeline that can run".to_owned(),
             violations: vec![violation],
         });
         insta::assert_snapshot!(
             serde_json::to_string(&ErrorDocument::of(&failure)).unwrap(),
-            @r#"{"error":{"code":"invalid_argument","reason":null,"message":"p.yaml is not a pipeline that can run","violations":[{"field":"p.yaml:3:5","message":"no step `x`"}]}}"#
+            @r#"{"error":{"code":"invalid_argument","reason":"INVALID_PIPELINE","message":"p.yaml is not a pipeline that can run","violations":[{"field":"p.yaml:3:5","message":"no step `x`"}]}}"#
         );
     }
 }

@@ -1,9 +1,11 @@
 //! Following a run to its end: its changes and lines to a view, and signals to the run.
 
+mod order;
 mod summary;
 
-use std::time::Duration;
+use std::{mem::discriminant, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use windlass_client::{
     Client, ClientError, LogEvent, LogLines, RunWatch, WatchEvent,
@@ -11,11 +13,13 @@ use windlass_client::{
 };
 use windlass_service::signal::EndSignals;
 
+pub(crate) use self::order::StepChange;
+use self::order::{Item, Order};
 use crate::{exit::Exit, failure::Failure, render::words, view::View};
 
 /// How often what changes by time alone is shown anew.
 const TICK: Duration = Duration::from_millis(125);
-/// How long the last lines are waited for after the run has ended.
+/// How long further lines are waited for after the run has ended.
 const LAST_LINES: Duration = Duration::from_secs(10);
 /// Running steps that are named when they are left behind.
 const NAMED: usize = 5;
@@ -55,6 +59,7 @@ pub(crate) async fn follow(
         watch,
         logs,
         last_lines: None,
+        order: Order::default(),
         on_signal,
         cancelled: false,
         interrupted: false,
@@ -77,6 +82,7 @@ struct Follower<'a> {
     logs: Option<LogLines>,
     /// Until when lines are waited for; none while the run goes on.
     last_lines: Option<Instant>,
+    order: Order,
     on_signal: OnSignal,
     cancelled: bool,
     /// Whether the server is away.
@@ -94,9 +100,10 @@ impl Follower<'_> {
         while self.last_lines.is_none() || self.logs.is_some() {
             tokio::select! {
                 event = self.watch.next(), if self.last_lines.is_none() => self.changed(event?, view)?,
-                event = next_lines(&mut self.logs) => self.lines(event, view)?,
+                event = next_lines(&mut self.logs) => self.lines(event, view),
                 () = at(self.last_lines) => self.logs = None,
                 () = signals.next() => {
+                    self.show_all(view)?;
                     if let Some(exit) = self.signalled(view, signals).await {
                         return Ok(exit);
                     }
@@ -105,7 +112,9 @@ impl Follower<'_> {
                     view.tick(self.watch.run(), self.watch.steps()).map_err(Failure::Output)?;
                 }
             }
+            self.show_due(view)?;
         }
+        self.show_all(view)?;
         Ok(Exit::of_run(self.watch.run().state()))
     }
 
@@ -116,8 +125,8 @@ impl Follower<'_> {
                 if std::mem::take(&mut self.interrupted) {
                     view.note("the server answers again");
                 }
-                view.changed(self.watch.run(), self.watch.steps(), &change.steps)
-                    .map_err(Failure::Output)?;
+                self.take_in(&change.steps, view)?;
+                view.tick(self.watch.run(), self.watch.steps()).map_err(Failure::Output)?;
             }
             Some(WatchEvent::Interrupted { error, .. }) => {
                 if !std::mem::replace(&mut self.interrupted, true) {
@@ -128,13 +137,64 @@ impl Follower<'_> {
         Ok(())
     }
 
-    fn lines(
-        &mut self,
-        event: Result<Option<LogEvent>, ClientError>,
-        view: &mut dyn View,
-    ) -> Result<(), Failure> {
+    fn take_in(&mut self, changed: &[u32], view: &mut dyn View) -> Result<(), Failure> {
+        let (now, clock) = (Instant::now(), Timestamp::now());
+        self.order.run(self.watch.run(), now);
+        // What is more than can be held is told piece by piece.
+        for changed in changed.chunks(order::MOST) {
+            for index in changed {
+                if let Some(step) = self.watch.steps().get(*index as usize) {
+                    self.order.step(step, now, clock);
+                }
+            }
+            self.show_due(view)?;
+        }
+        Ok(())
+    }
+
+    fn show_due(&mut self, view: &mut dyn View) -> Result<(), Failure> {
+        if self.logs.is_none() {
+            return self.show_all(view);
+        }
+        let items = self.order.take_due(Instant::now(), self.last_lines.is_some());
+        self.show(&items, view)
+    }
+
+    fn show_all(&mut self, view: &mut dyn View) -> Result<(), Failure> {
+        let items = self.order.take_all();
+        self.show(&items, view)
+    }
+
+    /// Shows neighbours of one kind together.
+    fn show(&self, items: &[Item], view: &mut dyn View) -> Result<(), Failure> {
+        for group in items.chunk_by(|one, next| discriminant(one) == discriminant(next)) {
+            let (mut steps, mut lines) = (Vec::new(), Vec::new());
+            for item in group {
+                match item {
+                    Item::Run(run) => view.run_changed(run).map_err(Failure::Output)?,
+                    Item::Step(change) => steps.push(&**change),
+                    Item::Line(line) => lines.push(&**line),
+                }
+            }
+            if !steps.is_empty() {
+                view.steps_changed(self.watch.run(), &steps).map_err(Failure::Output)?;
+            }
+            if !lines.is_empty() {
+                view.lines(&lines).map_err(Failure::Output)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lines(&mut self, event: Result<Option<LogEvent>, ClientError>, view: &mut dyn View) {
         match event {
-            Ok(Some(LogEvent::Lines(lines))) => view.lines(&lines).map_err(Failure::Output)?,
+            Ok(Some(LogEvent::Lines(lines))) => {
+                let now = Instant::now();
+                for line in lines {
+                    self.order.line(line, now);
+                }
+                self.last_lines = self.last_lines.map(|_| now + LAST_LINES);
+            }
             // The watch has told.
             Ok(Some(LogEvent::Interrupted { .. })) => {}
             Ok(None) => self.logs = None,
@@ -143,7 +203,6 @@ impl Follower<'_> {
                 self.logs = None;
             }
         }
-        Ok(())
     }
 
     /// What a signal asks for; an exit code if that is to leave.

@@ -22,6 +22,7 @@ mod tests {
     use super::*;
     use crate::{failure::InputError, render::samples};
     use windlass_client::{ClientError, FieldViolation};
+    use windlass_service::error::ErrorReason;
 
     #[test]
     fn errors_say_what_is_wrong_and_what_to_do() {
@@ -30,6 +31,7 @@ mod tests {
             description: description.to_owned(),
         };
         let file = Failure::from(InputError {
+            reason: ErrorReason::InvalidPipeline,
             message: "p.yaml is not a pipeline that can run".to_owned(),
             violations: vec![
                 violation("p.yaml:7:18", "there is no step `laod`; did you mean `load`?"),

@@ -5,9 +5,13 @@ use windlass_client::v1::{LogLine, LogStream, Run, StepState, StepStatus};
 
 use super::{Theme, time, words};
 
-/// `load | text`; the names' column is `name_width` wide.
+/// The widest that the column of steps' names becomes.
+pub(crate) const MAX_NAME_WIDTH: usize = 30;
+
+/// `load | text`; the names' column is `name_width` wide, and longer names are cut at [`MAX_NAME_WIDTH`].
 pub(crate) fn log_line(line: &LogLine, name_width: usize, theme: &Theme) -> String {
     let name = words::harmless(&line.step);
+    let name = console::truncate_str(&name, MAX_NAME_WIDTH, "…");
     let padding = " ".repeat(name_width.saturating_sub(console::measure_text_width(&name)));
     let text = log_text(line);
     let (mark, text) = match line.stream() {
@@ -19,11 +23,11 @@ pub(crate) fn log_line(line: &LogLine, name_width: usize, theme: &Theme) -> Stri
 
 /// The line's text, safe for a terminal.
 pub(crate) fn log_text(line: &LogLine) -> String {
-    words::harmless(&String::from_utf8_lossy(&line.content))
+    words::shown(&String::from_utf8_lossy(&line.content))
 }
 
-/// What the change to a step's present state is called; none where nobody wants to know.
-pub(crate) fn happened(step: &StepStatus, theme: &Theme) -> Option<String> {
+/// What the change to a step's present state is called; none where nobody wants to know. `at` is when it took place.
+pub(crate) fn happened(step: &StepStatus, at: Timestamp, theme: &Theme) -> Option<String> {
     let name = theme.step(&words::harmless(&step.name));
     let state = step.state();
     let why = words::harmless(&words::why(&step.message, step.reason()));
@@ -47,8 +51,8 @@ pub(crate) fn happened(step: &StepStatus, theme: &Theme) -> Option<String> {
             )
         }
         StepState::Delayed => {
-            let next = time::timestamp(step.retry_time).map(|at| time::clock(at, &theme.zone));
-            let next = after("; next attempt at ", next);
+            let next = time::until(step.retry_time, at).map(time::length);
+            let next = after("; next attempt in ", next);
             format!(
                 "{name} {}{}{next}",
                 told(&format!("failed in attempt {}", step.attempt)),
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_happens_to_steps_is_told_in_a_line_each() {
-        let theme = samples::theme();
+        let (theme, at) = (samples::theme(), time::timestamp(Some(samples::at(29))).unwrap());
         let mut delayed = samples::step("fetch", StepState::Delayed);
         delayed.attempt = 2;
         delayed.message = "exited with code 7".to_owned();
@@ -114,8 +118,8 @@ mod tests {
         running.attempt = 3;
         let steps = [delayed, running, samples::step("fetch", StepState::Queued)];
         let mut told: Vec<_> =
-            samples::steps_of_failed_run().iter().map(|step| happened(step, &theme)).collect();
-        told.extend(steps.iter().map(|step| happened(step, &theme)));
+            samples::steps_of_failed_run().iter().map(|step| happened(step, at, &theme)).collect();
+        told.extend(steps.iter().map(|step| happened(step, at, &theme)));
         let told: Vec<_> = told.into_iter().map(Option::unwrap_or_default).collect();
         insta::assert_snapshot!("happened", told.join("\n"));
         insta::assert_snapshot!(progress(&samples::failed_run(), &theme), @"5 of 5 steps done, 1 failed, 2 skipped");
@@ -127,5 +131,8 @@ mod tests {
         assert_eq!(log_line(&line, 6, &samples::theme()), "load   | 10 rows");
         line.stream = LogStream::System.into();
         assert_eq!(log_line(&line, 0, &samples::theme()), "load * 10 rows");
+        line.step = "x".repeat(40);
+        let told = log_line(&line, MAX_NAME_WIDTH, &samples::theme());
+        assert_eq!(told, format!("{}… * 10 rows", "x".repeat(MAX_NAME_WIDTH - 1)));
     }
 }

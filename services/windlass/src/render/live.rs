@@ -6,21 +6,28 @@ use windlass_client::v1::{Run, StepState, StepStatus};
 
 use super::{Theme, lines::progress, time, words};
 
-/// Running steps shown; of more, only how many.
+/// Busy steps shown at most; of more, only how many.
 const SHOWN: usize = 8;
 /// Columns of the bar.
 const BAR: usize = 30;
 
-/// One line per running step, then the bar. No line is wider than the terminal.
+/// One line per step that runs or waits for its next attempt, then the bar. No line is wider than the terminal, and most
+/// rows of a small one are left to what scrolls.
 pub(crate) fn live(run: &Run, steps: &[StepStatus], now: Timestamp, theme: &Theme) -> String {
-    let busy =
+    let runs =
         |step: &&StepStatus| matches!(step.state(), StepState::Running | StepState::Stopping);
-    let mut lines: Vec<String> =
-        steps.iter().filter(busy).take(SHOWN).map(|step| step_line(step, now, theme)).collect();
+    let waits = |step: &&StepStatus| step.state() == StepState::Delayed;
+    let room = (theme.height / 3).saturating_sub(1).clamp(1, SHOWN);
+    let running = steps.iter().filter(runs).map(|step| step_line(step, now, theme));
+    let delayed = steps.iter().filter(waits).map(|step| delayed_line(step, now, theme));
+    let mut lines: Vec<String> = running.chain(delayed).take(room).collect();
     let counts = run.step_counts.unwrap_or_default();
     let hidden = ((counts.running + counts.stopping) as usize).saturating_sub(lines.len());
-    if hidden > 0 && !lines.is_empty() {
-        lines.push(theme.dim(&format!("  … and {} more", words::number(hidden))));
+    if hidden > 0 && lines.len() > 1 {
+        // This line takes a row of the same room.
+        let dropped = usize::from(lines.len() == room && room < SHOWN);
+        lines.truncate(lines.len() - dropped);
+        lines.push(theme.dim(&format!("  … and {} more", words::number(hidden + dropped))));
     }
     lines.push(bar_line(run, now, theme));
     let fitting = lines.iter().map(|line| truncate_str(line, theme.width.saturating_sub(1), "…"));
@@ -34,6 +41,14 @@ fn step_line(step: &StepStatus, now: Timestamp, theme: &Theme) -> String {
     let stopping = if step.state() == StepState::Stopping { " stopping" } else { "" };
     let name = theme.step(&words::harmless(&step.name));
     format!("  {name}{attempt}{} {}", theme.odd(stopping), theme.dim(&took))
+}
+
+/// `connect: attempt 2 in 1.2 s`
+fn delayed_line(step: &StepStatus, now: Timestamp, theme: &Theme) -> String {
+    let name = theme.step(&words::harmless(&step.name));
+    let next = format!("attempt {}", step.attempt.saturating_add(1));
+    let left = time::until(step.retry_time, now).map(time::length).unwrap_or_default();
+    format!("  {name}: {} in {}", theme.odd(&next), theme.dim(&left))
 }
 
 fn bar_line(run: &Run, now: Timestamp, theme: &Theme) -> String {
@@ -75,6 +90,13 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!("live", live(&run, &steps, samples::now(), &samples::theme()));
+        let small = Theme { height: 12, ..samples::theme() };
+        let text = live(&run, &steps, samples::now(), &small);
+        assert_eq!(text.lines().count(), 4, "a third of the rows: {text}");
+        let mut delayed = samples::step("connect", StepState::Delayed);
+        delayed.retry_time = Some(samples::at(91));
+        let text = live(&run, &[delayed], samples::now(), &small);
+        assert!(text.starts_with("  connect: attempt 2 in 1.3 s\n"), "{text}");
         let narrow = Theme { width: 20, colour: true, ..samples::theme() };
         let text = live(&run, &steps, samples::now(), &narrow);
         assert!(text.lines().all(|line| measure_text_width(line) < 20), "{text}");

@@ -33,15 +33,19 @@ pub(crate) fn runs(runs: &[Run], more: bool, now: Timestamp, theme: &Theme) -> S
     text
 }
 
-/// `12/40`, and how many failed.
+/// `12/40`, and how many failed and were skipped.
 fn steps_done(run: &Run, theme: &Theme) -> String {
     let counts = run.step_counts.unwrap_or_default();
     let done = counts.succeeded + counts.failed + counts.skipped + counts.cancelled;
-    let mut text = format!("{done}/{}", counts.total);
+    let mut odd = Vec::new();
     if counts.failed > 0 {
-        text.push_str(&theme.bad(&format!(" ({} failed)", counts.failed)));
+        odd.push(theme.bad(&format!("{} failed", counts.failed)));
     }
-    text
+    if counts.skipped > 0 {
+        odd.push(format!("{} skipped", counts.skipped));
+    }
+    let odd = if odd.is_empty() { String::new() } else { format!(" ({})", odd.join(", ")) };
+    format!("{done}/{}{odd}", counts.total)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use windlass_proto::json;
 use super::Theme;
 
 pub(crate) fn theme() -> Theme {
-    Theme { colour: false, width: 100, zone: TimeZone::UTC }
+    Theme { colour: false, width: 100, height: 40, zone: TimeZone::UTC }
 }
 
 /// So many seconds after the runs' start.

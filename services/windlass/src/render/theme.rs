@@ -12,6 +12,8 @@ use windlass_client::v1::{RunState, StepState};
 
 /// Columns where there is no terminal to ask.
 const DEFAULT_WIDTH: usize = 100;
+/// Rows where there is no terminal to ask.
+const DEFAULT_HEIGHT: usize = 24;
 /// Colours of steps' names: those that can be read on dark and on light, and are not the colours of states.
 const STEP_COLOURS: [u8; 10] = [33, 37, 64, 97, 130, 133, 136, 166, 170, 73];
 
@@ -21,6 +23,8 @@ pub(crate) struct Theme {
     pub(crate) colour: bool,
     /// Columns.
     pub(crate) width: usize,
+    /// Rows.
+    pub(crate) height: usize,
     pub(crate) zone: TimeZone,
 }
 
@@ -37,8 +41,11 @@ impl Theme {
 
     fn of(term: &Term, is_terminal: bool) -> Self {
         let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let width = term.size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
-        Self { colour: is_terminal && !refused, width, zone: TimeZone::system() }
+        let size = term.size_checked();
+        let (height, width) = size.map_or((DEFAULT_HEIGHT, DEFAULT_WIDTH), |(rows, columns)| {
+            (usize::from(rows), usize::from(columns))
+        });
+        Self { colour: is_terminal && !refused, width, height, zone: TimeZone::system() }
     }
 
     pub(crate) fn bold(&self, text: &str) -> String {

@@ -45,6 +45,13 @@ pub(crate) fn between(
     Some(Duration::try_from(end.duration_since(start)).unwrap_or_default())
 }
 
+/// How long it is from `now` to a time that is to come, in steps of 100 ms: news of it comes a little late.
+pub(crate) fn until(time: Option<Moment>, now: Timestamp) -> Option<Duration> {
+    let left = Duration::try_from(timestamp(time)?.duration_since(now)).unwrap_or_default();
+    let tenths = left.as_millis().div_ceil(100);
+    Some(Duration::from_millis(u64::try_from(tenths).unwrap_or(u64::MAX).saturating_mul(100)))
+}
+
 /// `350 ms`, `1.2 s`, `2 min 3 s`, `1 h 5 min`, `3 d 2 h`: as precise as anybody wants to know.
 pub(crate) fn length(duration: Duration) -> String {
     let seconds = duration.as_secs();

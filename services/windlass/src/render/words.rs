@@ -23,6 +23,9 @@ pub(crate) fn reason(reason: Reason) -> Option<String> {
     (reason != Reason::Unspecified).then(|| word(reason.as_str_name(), "REASON_"))
 }
 
+/// Columns from one tab stop to the next.
+const TAB: usize = 8;
+
 /// The server's message, and where there is none the reason in plain words.
 pub(crate) fn why(message: &str, because: Reason) -> String {
     if message.is_empty() {
@@ -54,6 +57,29 @@ pub(crate) fn number(number: usize) -> String {
     text
 }
 
+/// The columns that somebody else's text takes.
+pub(crate) fn width(text: &str) -> usize {
+    console::measure_text_width(&harmless(text))
+}
+
+/// Text that somebody else wrote, as a terminal with a tab at every eighth column shows it: of what a line writes over
+/// itself, as progress bars do, the last.
+pub(crate) fn shown(text: &str) -> String {
+    let last = text.rsplit('\r').map(harmless).find(|part| !part.trim().is_empty());
+    let mut columns = 0;
+    let mut expanded = String::new();
+    for (at, part) in last.unwrap_or_default().split('\t').enumerate() {
+        if at > 0 {
+            let gap = TAB - columns % TAB;
+            expanded.push_str(&" ".repeat(gap));
+            columns += gap;
+        }
+        expanded.push_str(part);
+        columns += console::measure_text_width(part);
+    }
+    expanded
+}
+
 /// Text that somebody else wrote, safe for a terminal: control characters would move its cursor or change its state.
 pub(crate) fn harmless(text: &str) -> String {
     let plain = console::strip_ansi_codes(text);
@@ -68,6 +94,13 @@ mod tests {
     fn numbers_are_read_in_thousands() {
         assert_eq!([7, 1000, 1_000_000].map(number), ["7", "1,000", "1,000,000"]);
         assert_eq!([1, 2].map(steps), ["1 step", "2 steps"]);
+    }
+
+    #[test]
+    fn tabs_and_carriage_returns_are_shown_as_a_terminal_does() {
+        assert_eq!(shown("a\tbc\t1"), "a       bc      1");
+        assert_eq!(shown("10%\r20%\r100%\r"), "100%");
+        assert_eq!([shown(""), shown("plain\r")], ["", "plain"]);
     }
 
     #[test]

@@ -2,21 +2,19 @@
 
 use std::io;
 
-use windlass_client::v1::{LogLine, Reason, Run, RunState, StepStatus};
+use windlass_client::v1::{LogLine, Run, StepStatus};
 
 use super::View;
-use crate::{document::EventDocument, output, render::Summary};
+use crate::{document::EventDocument, follow::StepChange, output, render::Summary};
 
 pub(super) struct Json {
     /// Only the end is told.
     quiet: bool,
-    /// The run as it was last told.
-    told: Option<(RunState, Reason)>,
 }
 
 impl Json {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet, told: None }
+        Self { quiet }
     }
 }
 
@@ -25,27 +23,29 @@ impl View for Json {
         !self.quiet
     }
 
-    fn changed(&mut self, run: &Run, steps: &[StepStatus], changed: &[u32]) -> io::Result<()> {
+    fn run_changed(&mut self, run: &Run) -> io::Result<()> {
         if self.quiet {
             return Ok(());
         }
-        let now = (run.state(), run.reason());
-        if self.told.replace(now) != Some(now) {
-            output::json_line(&EventDocument::Run { run: Box::new(run.into()) })?;
-        }
-        for step in changed.iter().filter_map(|index| steps.get(*index as usize)) {
-            output::json_line(&EventDocument::Step { step: Box::new(step.into()) })?;
-        }
-        Ok(())
+        output::json_line(&EventDocument::Run { run: Box::new(run.into()) })
     }
 
-    fn lines(&mut self, lines: &[LogLine]) -> io::Result<()> {
+    fn steps_changed(&mut self, _run: &Run, changes: &[&StepChange]) -> io::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        changes.iter().try_for_each(|change| {
+            output::json_line(&EventDocument::Step { step: Box::new((&change.step).into()) })
+        })
+    }
+
+    fn lines(&mut self, lines: &[&LogLine]) -> io::Result<()> {
         if self.quiet {
             return Ok(());
         }
         lines
             .iter()
-            .try_for_each(|line| output::json_line(&EventDocument::Log { line: line.into() }))
+            .try_for_each(|line| output::json_line(&EventDocument::Log { line: (*line).into() }))
     }
 
     fn tick(&mut self, _run: &Run, _steps: &[StepStatus]) -> io::Result<()> {

@@ -8,21 +8,19 @@ use windlass_client::v1::{LogLine, Run, StepState, StepStatus};
 
 use super::{MAX_TOLD_STEPS, View, told::Told};
 use crate::{
+    follow::StepChange,
     output,
     render::{self, Summary, Theme, lines},
 };
 
 /// The most steps of a run that are looked through for those that run.
 const MAX_SHOWN_STEPS: u32 = 10_000;
-/// The widest that the column of steps' names becomes.
-const MAX_NAME_WIDTH: usize = 20;
 
 pub(super) struct Live {
     theme: Theme,
     /// Paints the part that changes, and keeps it below what scrolls.
     area: ProgressBar,
     told: Told,
-    name_width: usize,
 }
 
 impl Live {
@@ -31,7 +29,7 @@ impl Live {
             .expect("a template that is written here is lawful");
         let area =
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style);
-        Self { theme, area, told: Told::default(), name_width: 0 }
+        Self { theme, area, told: Told::default() }
     }
 }
 
@@ -40,35 +38,39 @@ impl View for Live {
         total <= MAX_SHOWN_STEPS
     }
 
-    fn changed(&mut self, run: &Run, steps: &[StepStatus], changed: &[u32]) -> io::Result<()> {
-        let total = run.step_counts.unwrap_or_default().total;
+    fn run_changed(&mut self, _run: &Run) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn steps_changed(&mut self, run: &Run, changes: &[&StepChange]) -> io::Result<()> {
+        if run.step_counts.unwrap_or_default().total > MAX_TOLD_STEPS {
+            return Ok(());
+        }
         let mut text = Vec::new();
-        let told = if total <= MAX_TOLD_STEPS { changed } else { &[] };
-        for step in told.iter().filter_map(|index| steps.get(*index as usize)) {
-            let news = self.told.news(step, &self.theme);
+        for change in changes {
+            let news = self.told.news(change, &self.theme);
             // That a step started is seen below.
-            if step.state() != StepState::Running {
+            if change.step.state() != StepState::Running {
                 text.extend(news);
             }
         }
         if !text.is_empty() {
             self.area.println(text.join("\n"));
         }
-        self.tick(run, steps)
+        Ok(())
     }
 
-    fn lines(&mut self, lines: &[LogLine]) -> io::Result<()> {
-        for line in lines {
-            self.name_width = self.name_width.max(line.step.len().min(MAX_NAME_WIDTH));
-        }
-        let lines = lines.iter().map(|line| lines::log_line(line, self.name_width, &self.theme));
+    fn lines(&mut self, lines: &[&LogLine]) -> io::Result<()> {
+        let width = self.told.name_width();
+        let lines = lines.iter().map(|line| lines::log_line(line, width, &self.theme));
         self.area.println(lines.collect::<Vec<_>>().join("\n"));
         Ok(())
     }
 
     fn tick(&mut self, run: &Run, steps: &[StepStatus]) -> io::Result<()> {
-        // A terminal's width changes while a run goes on.
-        self.theme.width = Theme::stdout().width;
+        // A terminal's size changes while a run goes on.
+        let Theme { width, height, .. } = Theme::stdout();
+        (self.theme.width, self.theme.height) = (width, height);
         self.area.set_message(render::live::live(run, steps, Timestamp::now(), &self.theme));
         Ok(())
     }

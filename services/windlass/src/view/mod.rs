@@ -13,6 +13,7 @@ use windlass_client::v1::{LogLine, Run, StepStatus};
 use self::{json::Json, live::Live, plain::Plain, quiet::Quiet};
 use crate::{
     args::OutputFormat,
+    follow::StepChange,
     render::{Summary, Theme},
 };
 
@@ -24,13 +25,16 @@ pub(crate) trait View: Send {
     /// Whether the steps of a run of so many are wanted, or the run alone.
     fn wants_steps(&self, total: u32) -> bool;
 
-    /// The run, and those of its steps whose indices are given, are other than before.
-    fn changed(&mut self, run: &Run, steps: &[StepStatus], changed: &[u32]) -> io::Result<()>;
+    /// The run is in another state than before.
+    fn run_changed(&mut self, run: &Run) -> io::Result<()>;
+
+    /// These steps are other than before.
+    fn steps_changed(&mut self, run: &Run, changes: &[&StepChange]) -> io::Result<()>;
 
     /// Steps wrote these lines.
-    fn lines(&mut self, lines: &[LogLine]) -> io::Result<()>;
+    fn lines(&mut self, lines: &[&LogLine]) -> io::Result<()>;
 
-    /// Some time has passed.
+    /// Some time has passed, or the numbers are others.
     fn tick(&mut self, run: &Run, steps: &[StepStatus]) -> io::Result<()>;
 
     /// Tells a person something that is not of the run.

@@ -10,6 +10,7 @@ use windlass_client::v1::{LogLine, Run, StepStatus};
 
 use super::{MAX_TOLD_STEPS, View, told::Told};
 use crate::{
+    follow::StepChange,
     output,
     render::{self, Summary, Theme, lines, time},
 };
@@ -29,8 +30,8 @@ impl Plain {
         Self { theme, told: Told::default(), progress: (Instant::now(), String::new()) }
     }
 
-    fn stamped(&self, text: &str) -> String {
-        format!("{} {text}\n", self.theme.dim(&time::clock(Timestamp::now(), &self.theme.zone)))
+    fn stamped(&self, at: Timestamp, text: &str) -> String {
+        format!("{} {text}\n", self.theme.dim(&time::clock(at, &self.theme.zone)))
     }
 }
 
@@ -39,18 +40,23 @@ impl View for Plain {
         total <= MAX_TOLD_STEPS
     }
 
-    fn changed(&mut self, _run: &Run, steps: &[StepStatus], changed: &[u32]) -> io::Result<()> {
+    fn run_changed(&mut self, _run: &Run) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn steps_changed(&mut self, _run: &Run, changes: &[&StepChange]) -> io::Result<()> {
         let mut text = String::new();
-        for step in changed.iter().filter_map(|index| steps.get(*index as usize)) {
-            for news in self.told.news(step, &self.theme) {
-                text.push_str(&self.stamped(&news));
+        for change in changes {
+            for news in self.told.news(change, &self.theme) {
+                text.push_str(&self.stamped(change.at, &news));
             }
         }
         if text.is_empty() { Ok(()) } else { output::write_bytes(text.as_bytes()) }
     }
 
-    fn lines(&mut self, lines: &[LogLine]) -> io::Result<()> {
-        let lines = lines.iter().map(|line| lines::log_line(line, 0, &self.theme) + "\n");
+    fn lines(&mut self, lines: &[&LogLine]) -> io::Result<()> {
+        let width = self.told.name_width();
+        let lines = lines.iter().map(|line| lines::log_line(line, width, &self.theme) + "\n");
         output::write_bytes(lines.collect::<String>().as_bytes())
     }
 
@@ -63,7 +69,7 @@ impl View for Plain {
         let is_news = progress != self.progress.1;
         self.progress = (Instant::now(), progress);
         if is_news {
-            output::write_bytes(self.stamped(&self.progress.1).as_bytes())
+            output::write_bytes(self.stamped(Timestamp::now(), &self.progress.1).as_bytes())
         } else {
             Ok(())
         }

@@ -6,6 +6,7 @@ use windlass_client::v1::{LogLine, Run, StepStatus};
 
 use super::View;
 use crate::{
+    follow::StepChange,
     output,
     render::{self, Summary, Theme},
 };
@@ -29,11 +30,15 @@ impl View for Quiet {
         false
     }
 
-    fn changed(&mut self, _run: &Run, _steps: &[StepStatus], _changed: &[u32]) -> io::Result<()> {
+    fn run_changed(&mut self, _run: &Run) -> io::Result<()> {
         Ok(())
     }
 
-    fn lines(&mut self, _lines: &[LogLine]) -> io::Result<()> {
+    fn steps_changed(&mut self, _run: &Run, _changes: &[&StepChange]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lines(&mut self, _lines: &[&LogLine]) -> io::Result<()> {
         Ok(())
     }
 

@@ -1,12 +1,17 @@
 //! What was told of each step, so that nothing is told twice: a step may change in ways that nobody wants to read of.
 
-use windlass_client::v1::{StepState, StepStatus};
+use windlass_client::v1::StepState;
 
-use crate::render::{Theme, lines};
+use crate::{
+    follow::StepChange,
+    render::{Theme, lines, words},
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Told {
     steps: Vec<Last>,
+    /// Columns of the longest name.
+    name_width: usize,
 }
 
 /// A step as it was last told of.
@@ -21,7 +26,9 @@ struct Last {
 impl Told {
     /// What is to be told of a step that changed, in order: at most that an attempt failed that has a successor already,
     /// and what became of the step.
-    pub(super) fn news(&mut self, step: &StepStatus, theme: &Theme) -> Vec<String> {
+    pub(super) fn news(&mut self, change: &StepChange, theme: &Theme) -> Vec<String> {
+        let step = &change.step;
+        self.name_width = self.name_width.max(words::width(&step.name));
         let place = step.index as usize;
         if place >= self.steps.len() {
             self.steps.resize(place + 1, Last::default());
@@ -39,9 +46,14 @@ impl Told {
             news.push(lines::tried_again(step, theme));
         }
         if (before.state, before.attempt) != (state, attempt) {
-            news.extend(lines::happened(step, theme));
+            news.extend(lines::happened(step, change.at, theme));
         }
         news
+    }
+
+    /// The columns that the steps' names need: all steps are told of at first.
+    pub(super) fn name_width(&self) -> usize {
+        self.name_width.min(lines::MAX_NAME_WIDTH)
     }
 }
 
@@ -49,22 +61,26 @@ impl Told {
 mod tests {
     use super::*;
     use crate::render::samples;
+    use windlass_client::v1::StepStatus;
 
     #[test]
     fn a_step_is_told_of_when_its_state_or_attempt_is_another() {
         let (mut told, theme) = (Told::default(), samples::theme());
         let mut step = samples::step("load", StepState::Running);
         step.index = 3;
-        assert_eq!(told.news(&step, &theme), ["load started"]);
+        let mut news = |step: &_| {
+            told.news(&StepChange { at: samples::now(), step: StepStatus::clone(step) }, &theme)
+        };
+        assert_eq!(news(&step), ["load started"]);
         step.message = "still at it".to_owned();
-        assert!(told.news(&step, &theme).is_empty());
+        assert!(news(&step).is_empty());
         (step.attempt, step.failures) = (2, 1);
         step.set_state(StepState::Queued);
-        assert_eq!(told.news(&step, &theme), ["load failed in attempt 1, and is tried again"]);
+        assert_eq!(news(&step), ["load failed in attempt 1, and is tried again"]);
         step.set_state(StepState::Running);
-        assert_eq!(told.news(&step, &theme), ["load started (attempt 2)"]);
+        assert_eq!(news(&step), ["load started (attempt 2)"]);
         step.failures = 2;
         step.set_state(StepState::Delayed);
-        assert_eq!(told.news(&step, &theme), ["load failed in attempt 2: still at it"]);
+        assert_eq!(news(&step), ["load failed in attempt 2: still at it"]);
     }
 }
