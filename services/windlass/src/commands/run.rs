@@ -74,8 +74,9 @@ async fn one_run(
 
 /// Ends a run that nobody watches any more: its steps must not outlive this process unseen.
 async fn abandon(client: &Client, run: &Run, signals: &mut EndSignals) -> Result<Exit, Failure> {
-    output::note("the output cannot be written any more: the run is cancelled");
     // If the run has ended meanwhile, there is nothing to cancel.
-    let _ = client.cancel(&run.run_id).await;
+    if client.cancel(&run.run_id).await.is_ok() {
+        output::note("the output cannot be written any more, so the run is cancelled");
+    }
     follow(client, run, view::silent().as_mut(), signals, OnSignal::Cancel, false).await
 }

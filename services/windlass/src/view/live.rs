@@ -61,7 +61,7 @@ impl View for Live {
     }
 
     fn lines(&mut self, lines: &[&LogLine]) -> io::Result<()> {
-        let width = self.told.name_width();
+        let width = self.told.name_width(lines);
         let lines = lines.iter().map(|line| lines::log_line(line, width, &self.theme));
         self.area.println(lines.collect::<Vec<_>>().join("\n"));
         Ok(())

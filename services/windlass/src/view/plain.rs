@@ -55,7 +55,7 @@ impl View for Plain {
     }
 
     fn lines(&mut self, lines: &[&LogLine]) -> io::Result<()> {
-        let width = self.told.name_width();
+        let width = self.told.name_width(lines);
         let lines = lines.iter().map(|line| lines::log_line(line, width, &self.theme) + "\n");
         output::write_bytes(lines.collect::<String>().as_bytes())
     }

@@ -1,6 +1,6 @@
 //! What was told of each step, so that nothing is told twice: a step may change in ways that nobody wants to read of.
 
-use windlass_client::v1::StepState;
+use windlass_client::v1::{LogLine, StepState};
 
 use crate::{
     follow::StepChange,
@@ -51,8 +51,11 @@ impl Told {
         news
     }
 
-    /// The columns that the steps' names need: all steps are told of at first.
-    pub(super) fn name_width(&self) -> usize {
+    /// The columns that names need before these lines. The names of steps are known from the start, but for those of a
+    /// run that is too large to tell of each.
+    pub(super) fn name_width(&mut self, lines: &[&LogLine]) -> usize {
+        let widest = lines.iter().map(|line| words::width(&line.step)).max().unwrap_or(0);
+        self.name_width = self.name_width.max(widest);
         self.name_width.min(lines::MAX_NAME_WIDTH)
     }
 }
