@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A pipeline may have a million steps: what most of them leave unset must not take room.
         .boxed(".windlass.v1.Step.retry")
         .boxed(".windlass.v1.Step.work.task")
+        .bytes(".windlass.v1.DeadLetter.record")
         .bytes(".windlass.v1.LogLine.content")
         .bytes(".windlass.v1.DownloadLogsResponse.data")
         .compile_fds(descriptors)?;

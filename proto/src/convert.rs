@@ -161,6 +161,7 @@ fn failure_reason_from_proto(value: i32) -> Result<FailureReason, Malformed> {
         | v1::Reason::RunFailed
         | v1::Reason::RunCancelled
         | v1::Reason::RunTimedOut
+        | v1::Reason::RunDefect
         | v1::Reason::StepFailed
         | v1::Reason::Withdrawn => Err(unknown),
     }
@@ -186,6 +187,7 @@ pub fn stop_cause(cause: StopCause) -> v1::Reason {
         StopCause::Failure => v1::Reason::RunFailed,
         StopCause::TimedOut => v1::Reason::RunTimedOut,
         StopCause::Cancelled => v1::Reason::RunCancelled,
+        StopCause::Defect => v1::Reason::RunDefect,
     }
 }
 

@@ -29,13 +29,17 @@ impl RunId {
         u32::try_from(self.stable_hash() % u64::from(count.max(1))).expect("less than a u32")
     }
 
-    /// A hash of the id that is the same in every program and for ever: FNV-1a over the text
-    /// (<http://www.isthe.com/chongo/tech/comp/fnv/>).
+    /// A hash of the id that is the same in every program and for ever.
     pub fn stable_hash(&self) -> u64 {
-        self.0.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        stable_hash(&self.0)
     }
+}
+
+/// A hash that is the same in every program and for ever: FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>).
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl FromStr for RunId {

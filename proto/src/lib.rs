@@ -7,6 +7,7 @@
 
 pub mod convert;
 pub mod encoded;
+pub mod holder;
 pub mod id;
 pub mod json;
 pub mod subject;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::id::RunId;
+use crate::id::{RunId, stable_hash};
 
 /// A subject of the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,21 +12,40 @@ pub enum Subject {
         /// The partition.
         partition: u32,
     },
-    /// Commands to launchers. Acknowledged.
+    /// Commands to create attempts, to whichever launcher has room. Acknowledged.
     Launch,
+    /// Commands about attempts that were ordered before, to any launcher, which passes them on to the host that holds the
+    /// attempt. Acknowledged. Apart from `Launch`, so that nothing waits for room that frees it.
+    Control,
+    /// Commands to the launcher of one host. Acknowledged.
+    Host {
+        /// The host.
+        host: HostToken,
+    },
+    /// Messages that could not be used, for operators to look at. Acknowledged by their tools, and dropped when there are
+    /// too many or they are too old: publishing never waits.
+    DeadLetter,
     /// Changes of one run, to whoever watches it. Not acknowledged.
     Change {
         /// The run.
         run: RunId,
     },
+    /// The bell that a scheduler has given up leases. Not acknowledged.
+    Leases,
+    /// Runs that were removed, to all who keep something of them. Not acknowledged.
+    Removal,
 }
 
 impl Subject {
-    /// Whether every message is kept until a consumer has acknowledged it.
+    /// Whether a consumer acknowledges what it takes; where none does, a message is told to those who listen.
     pub fn is_acknowledged(self) -> bool {
         match self {
-            Self::Event { .. } | Self::Launch => true,
-            Self::Change { .. } => false,
+            Self::Event { .. }
+            | Self::Launch
+            | Self::Control
+            | Self::Host { .. }
+            | Self::DeadLetter => true,
+            Self::Change { .. } | Self::Leases | Self::Removal => false,
         }
     }
 }
@@ -36,7 +55,55 @@ impl fmt::Display for Subject {
         match self {
             Self::Event { partition } => write!(f, "windlass.event.{partition}"),
             Self::Launch => f.write_str("windlass.launch"),
+            Self::Control => f.write_str("windlass.control"),
+            Self::Host { host } => write!(f, "windlass.host.{host}"),
+            Self::DeadLetter => f.write_str("windlass.dead"),
             Self::Change { run } => write!(f, "windlass.change.{run}"),
+            Self::Leases => f.write_str("windlass.leases"),
+            Self::Removal => f.write_str("windlass.removal"),
+        }
+    }
+}
+
+/// Names a host where its own name cannot stand: a hash of it, the same in every program and for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostToken(pub u64);
+
+impl HostToken {
+    /// The token of the host with this name.
+    pub fn of(name: &str) -> Self {
+        Self(stable_hash(name.as_bytes()))
+    }
+}
+
+impl fmt::Display for HostToken {
+    /// 16 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subject_is_spelled_as_other_programs_know_it() {
+        let run = "run_0123456789abcdefghijklmnop".parse().unwrap();
+        let host = HostToken::of("node-7.example");
+        let spelled = [
+            (Subject::Event { partition: 63 }, "windlass.event.63"),
+            (Subject::Launch, "windlass.launch"),
+            (Subject::Control, "windlass.control"),
+            (Subject::Host { host }, "windlass.host.51afb76f8af4c635"),
+            (Subject::Host { host: HostToken(0xab) }, "windlass.host.00000000000000ab"),
+            (Subject::DeadLetter, "windlass.dead"),
+            (Subject::Change { run }, "windlass.change.run_0123456789abcdefghijklmnop"),
+            (Subject::Leases, "windlass.leases"),
+            (Subject::Removal, "windlass.removal"),
+        ];
+        for (subject, text) in spelled {
+            assert_eq!(subject.to_string(), text);
         }
     }
 }

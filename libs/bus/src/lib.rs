@@ -6,7 +6,10 @@
 //! **Invariant:** a bus knows nothing of what its messages say.
 
 pub mod conformance;
+mod hold;
+pub mod jetstream;
 mod memory;
+mod message;
 
 use std::{fmt, time::Duration};
 
@@ -14,19 +17,31 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use windlass_proto::subject::Subject;
 
+pub use hold::hold;
+pub use jetstream::{JetStreamBus, JetStreamConfig};
 pub use memory::{Limits, MemoryBus};
+pub use message::{Headers, InvalidHeader, Message};
 
 /// The bus between the services.
 #[async_trait]
 pub trait Bus: Send + Sync + fmt::Debug + 'static {
-    /// Sends a message. On an acknowledged subject it is safe once this returns, and waits while the subject is full.
-    async fn publish(&self, subject: Subject, payload: Bytes) -> Result<(), BusError>;
+    /// Sends a message. On an acknowledged subject it is safe once this returns. While the subject is full this waits, and
+    /// where it stays full for long, an implementation may answer [`BusError::Full`]; a subject that drops its oldest
+    /// messages ([`Subject::DeadLetter`]) is never full. After an error the message may have been sent all the same.
+    async fn publish(&self, subject: Subject, message: Message) -> Result<(), BusError>;
+
+    /// Sends a message as [`Bus::publish`] does, but never waits for room: a full subject is [`BusError::Full`]. For whoever
+    /// has to make progress so that there is room again.
+    async fn offer(&self, subject: Subject, message: Message) -> Result<(), BusError>;
 
     /// Takes part in consuming an acknowledged subject. All consumers of a subject share its messages.
     async fn consume(&self, subject: Subject) -> Result<Box<dyn Consumer>, BusError>;
 
     /// Listens to a subject that is not acknowledged, from now on.
     async fn listen(&self, subject: Subject) -> Result<Box<dyn Listener>, BusError>;
+
+    /// Whether the bus is reached now, and takes messages: asks it, and waits for its answer for a short time only.
+    async fn check(&self) -> Result<(), BusError>;
 }
 
 /// One of those who consume a subject. What it has taken and not acknowledged goes back when it is dropped.
@@ -48,7 +63,7 @@ pub trait Listener: Send + fmt::Debug {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// A message.
-    Message(Bytes),
+    Message(Message),
     /// Messages were lost: read anew what they spoke of.
     Gap,
 }
@@ -58,6 +73,8 @@ pub enum Heard {
 pub struct Delivery {
     /// What was sent.
     pub payload: Bytes,
+    /// What was sent with it.
+    pub headers: Headers,
     /// How often it was delivered, this time included; more than 1 means that somebody took it and did not acknowledge.
     pub deliveries: u32,
     /// Says what became of it.
@@ -76,6 +93,9 @@ pub trait Settle: Send + Sync + fmt::Debug {
 
     /// The message is to be delivered again, not before this time has passed.
     async fn nak(self: Box<Self>, delay: Duration) -> Result<(), BusError>;
+
+    /// The work on the message goes on.
+    async fn progress(&self) -> Result<(), BusError>;
 }
 
 impl Receipt {
@@ -93,6 +113,11 @@ impl Receipt {
     pub async fn nak(self, delay: Duration) -> Result<(), BusError> {
         self.0.nak(delay).await
     }
+
+    /// Says that the work on the message goes on: the time by which it must be acknowledged starts anew, where there is one.
+    pub async fn progress(&self) -> Result<(), BusError> {
+        self.0.progress().await
+    }
 }
 
 /// Why the bus could not do what it was asked to.
@@ -101,6 +126,24 @@ pub enum BusError {
     /// It cannot be reached: a later try may work.
     #[error("the bus cannot be reached: {0}")]
     Unavailable(String),
+    /// The subject is full: a later try may work, once something on it was acknowledged.
+    #[error("`{subject}` is full: {reason}")]
+    Full {
+        /// The subject.
+        subject: String,
+        /// Which limit was reached.
+        reason: String,
+    },
+    /// The message is larger than the bus takes: sending it again is of no use.
+    #[error(
+        "the message has {bytes} bytes, and the bus takes {limit}: send less at once, or raise `max_payload` of the NATS servers"
+    )]
+    TooLarge {
+        /// The size of the message, in bytes, its headers included.
+        bytes: usize,
+        /// The most that is taken.
+        limit: usize,
+    },
     /// The subject is of the other kind.
     #[error(
         "`{subject}` is not a subject to {verb}: this is a defect of Windlass, please report it"
@@ -117,8 +160,8 @@ impl BusError {
     /// Whether the same call may work later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
-            Self::WrongKind { .. } => false,
+            Self::Unavailable(_) | Self::Full { .. } => true,
+            Self::TooLarge { .. } | Self::WrongKind { .. } => false,
         }
     }
 }

@@ -3,7 +3,6 @@
 use windlass_bus::{Limits, MemoryBus, conformance::Fixture};
 
 windlass_bus::conformance_tests!(async || {
-    let (capacity, backlog) = (50, 16);
-    let bus = MemoryBus::with_limits(Limits { queue: capacity, backlog });
-    ((), Fixture::new(bus, capacity, backlog))
+    let limits = Limits { queue: 50, dead_letters: 20, backlog: 16 };
+    ((), Fixture::new(MemoryBus::with_limits(limits), limits))
 });

@@ -1,10 +1,10 @@
 //! The connection.
 
-use std::time::Duration;
+use std::{fmt, io, time::Duration};
 
 use tonic::{
     Request,
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use windlass_proto::v1::{
     log_service_client::LogServiceClient, run_service_client::RunServiceClient,
@@ -33,30 +33,74 @@ pub struct Client {
     pub(crate) patience: Patience,
 }
 
+/// Whom a client trusts, and who it is, on connections with TLS.
+#[derive(Debug, Clone, Default)]
+pub struct TlsOptions {
+    /// The certificates (PEM) of the authorities that the server's certificate must come from; none means those of the
+    /// system.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Who the client is, for servers that ask for it (mutual TLS).
+    pub identity: Option<ClientIdentity>,
+    /// The name that the server's certificate must have; none means the host of the address.
+    pub server_name: Option<String>,
+}
+
+/// A certificate and its private key. The key is not shown.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    /// The certificate (PEM), followed by those between it and its authority.
+    pub cert_pem: Vec<u8>,
+    /// The private key (PEM).
+    pub key_pem: Vec<u8>,
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientIdentity").finish_non_exhaustive()
+    }
+}
+
 impl Client {
-    /// Connects to `endpoint`, such as `http://127.0.0.1:7878`.
+    /// Connects to `endpoint`, such as `http://127.0.0.1:7878`; with `https://`, to a server whose certificate comes from an
+    /// authority that the system trusts.
     ///
     /// # Errors
     ///
-    /// At once if nobody answers there, or if it is no address.
+    /// At once if nobody answers there, if it is no address, or if the two sides do not trust each other.
     pub async fn connect(endpoint: &str) -> Result<Self, ClientError> {
+        Self::connect_with(endpoint, &TlsOptions::default()).await
+    }
+
+    /// The same, where an `https://` address is connected to as `tls` says. They mean nothing to an `http://` address.
+    pub async fn connect_with(endpoint: &str, tls: &TlsOptions) -> Result<Self, ClientError> {
         let invalid = |problem: String| ClientError::InvalidEndpoint {
             endpoint: endpoint.to_owned(),
             problem,
         };
-        if !endpoint.starts_with("http://") {
-            return Err(invalid("only http:// is spoken".to_owned()));
+        let is_https = endpoint.starts_with("https://");
+        if !is_https && !endpoint.starts_with("http://") {
+            return Err(invalid("it begins with neither http:// nor https://".to_owned()));
         }
-        let address = Endpoint::from_shared(endpoint.to_owned())
+        let untrusted =
+            |problem: String| ClientError::Untrusted { endpoint: endpoint.to_owned(), problem };
+        let mut address = Endpoint::from_shared(endpoint.to_owned())
             .map_err(|error| invalid(root_cause(&error)))?
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true);
-        let channel = address.connect().await.map_err(|error| ClientError::Unreachable {
-            endpoint: endpoint.to_owned(),
-            problem: root_cause(&error),
+        if is_https {
+            address = address
+                .tls_config(tls_config(tls))
+                .map_err(|error| untrusted(root_cause(&error)))?;
+        }
+        let channel = address.connect().await.map_err(|error| {
+            let problem = root_cause(&error);
+            if is_handshake_failure(&error) {
+                return untrusted(problem);
+            }
+            ClientError::Unreachable { endpoint: endpoint.to_owned(), problem }
         })?;
         Ok(Self::from_channel(channel))
     }
@@ -74,12 +118,49 @@ impl Client {
         }
     }
 
+    /// The same client that reads logs from another server: where the log streamer is reached under an address of its own.
+    #[must_use]
+    pub fn with_logs_of(mut self, other: &Self) -> Self {
+        self.logs = other.logs.clone();
+        self
+    }
+
     /// The same client with another patience.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
     }
+}
+
+fn tls_config(options: &TlsOptions) -> ClientTlsConfig {
+    let mut config = match &options.ca_pem {
+        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    if let Some(ClientIdentity { cert_pem, key_pem }) = &options.identity {
+        config = config.identity(Identity::from_pem(cert_pem, key_pem));
+    }
+    if let Some(name) = &options.server_name {
+        config = config.domain_name(name);
+    }
+    config.timeout(CONNECT_TIMEOUT)
+}
+
+/// Whether somebody answered, and it was the handshake that failed.
+fn is_handshake_failure(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // The handshake is an I/O operation to those who wait for it: the reason is inside.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if error.is::<rustls::Error>()
+            || inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// A request of a call with one answer.
@@ -95,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_address_and_where_nobody_answers_is_told_apart() {
-        for bad in ["127.0.0.1:7878", "https://example.org", "http://", "http://a b"] {
+        for bad in ["127.0.0.1:7878", "ftp://example.org", "http://", "https://a b"] {
             let error = Client::connect(bad).await.unwrap_err();
             assert!(matches!(error, ClientError::InvalidEndpoint { .. }), "{bad}: {error}");
         }

@@ -9,7 +9,9 @@ use tonic_types::StatusExt as _;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
     /// The address is none.
-    #[error("`{endpoint}` is not the address of a server: {problem}; write it as http://HOST:PORT")]
+    #[error(
+        "`{endpoint}` is not the address of a server: {problem}; write it as http://HOST:PORT or https://HOST:PORT"
+    )]
     InvalidEndpoint {
         /// What was given.
         endpoint: String,
@@ -24,6 +26,17 @@ pub enum ClientError {
         /// Where one was looked for.
         endpoint: String,
         /// What the system said.
+        problem: String,
+    },
+    /// Somebody answers at the address, and the two sides do not trust each other, or a certificate cannot be used.
+    #[error(
+        "there is no secure connection to {endpoint}: {problem}; see that the server speaks TLS there, that its certificate comes \
+         from the authority that is trusted here, and, if it asks for a client's certificate, that the given one is accepted there"
+    )]
+    Untrusted {
+        /// Where the server is.
+        endpoint: String,
+        /// What is wrong.
         problem: String,
     },
     /// The server refused, or the connection broke.
@@ -70,6 +83,7 @@ impl ClientError {
         match self {
             Self::InvalidEndpoint { .. } => Code::InvalidArgument,
             Self::Unreachable { .. } => Code::Unavailable,
+            Self::Untrusted { .. } => Code::Unauthenticated,
             Self::Refused(refusal) => refusal.code,
             Self::Incomplete(_) => Code::Internal,
         }
@@ -79,7 +93,10 @@ impl ClientError {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Refused(refusal) => refusal.reason.as_deref(),
-            Self::InvalidEndpoint { .. } | Self::Unreachable { .. } | Self::Incomplete(_) => None,
+            Self::InvalidEndpoint { .. }
+            | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::Incomplete(_) => None,
         }
     }
 
@@ -87,7 +104,10 @@ impl ClientError {
     pub fn violations(&self) -> &[FieldViolation] {
         match self {
             Self::Refused(refusal) => &refusal.violations,
-            Self::InvalidEndpoint { .. } | Self::Unreachable { .. } | Self::Incomplete(_) => &[],
+            Self::InvalidEndpoint { .. }
+            | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::Incomplete(_) => &[],
         }
     }
 
@@ -96,7 +116,7 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused(refusal) => refusal.from_transport || refusal.code == Code::Unavailable,
-            Self::InvalidEndpoint { .. } | Self::Incomplete(_) => false,
+            Self::InvalidEndpoint { .. } | Self::Untrusted { .. } | Self::Incomplete(_) => false,
         }
     }
 
@@ -104,7 +124,10 @@ impl ClientError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
-            Self::InvalidEndpoint { .. } | Self::Unreachable { .. } | Self::Incomplete(_) => None,
+            Self::InvalidEndpoint { .. }
+            | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::Incomplete(_) => None,
         }
     }
 }

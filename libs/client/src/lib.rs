@@ -32,7 +32,7 @@ mod view;
 mod watch;
 
 pub use backoff::Patience;
-pub use connect::{Client, MAX_MESSAGE_BYTES};
+pub use connect::{Client, ClientIdentity, MAX_MESSAGE_BYTES, TlsOptions};
 pub use download::LogDownload;
 pub use error::{ClientError, FieldViolation, Refusal};
 pub use logs::{LogEvent, LogLines};

@@ -13,6 +13,9 @@ pub enum Event {
     Order(Order),
     /// What a launcher saw of an attempt.
     Report(AttemptReport),
+    /// A record about the run was refused for a reason that will not change: what it told is lost for good. The text says
+    /// which, and why.
+    Defect(Arc<str>),
     /// Time has passed: see what is due.
     Wake,
 }

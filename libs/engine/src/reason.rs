@@ -91,4 +91,6 @@ pub enum StopCause {
     TimedOut,
     /// Somebody cancelled it.
     Cancelled,
+    /// A record about it can never be understood, so that nobody knows what became of it.
+    Defect,
 }

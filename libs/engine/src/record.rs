@@ -1,5 +1,7 @@
 //! The state of a run and of its steps: what is stored, and nothing that can be derived from it.
 
+use std::sync::Arc;
+
 use crate::{
     reason::{Failure, Reason, StopCause},
     time::Timestamp,
@@ -149,12 +151,28 @@ pub struct RunRecord {
     pub last_start_at: Timestamp,
     /// How many steps are in each state, by the states' numbers.
     pub counts: [u32; StepState::COUNT],
+    /// What could not be understood, where that stopped the run.
+    pub defect: Option<Arc<str>>,
 }
 
 impl RunRecord {
     /// How many steps are in a state.
     pub fn count(&self, state: StepState) -> u32 {
         self.counts[state as usize]
+    }
+
+    /// Ends a run of which nothing can be decided any more, since what is stored of it cannot be read. Its steps stay as they
+    /// are. False where the run has ended already.
+    pub fn condemn(&mut self, defect: Arc<str>, now: Timestamp) -> bool {
+        if self.state.is_final() {
+            return false;
+        }
+        self.state = RunState::Failed;
+        self.stop_cause = Some(StopCause::Defect);
+        self.ended_at = now;
+        self.paused_at = None;
+        self.defect = Some(defect);
+        true
     }
 
     /// How many attempts may exist.

@@ -1,5 +1,7 @@
 //! The values of a run's parameters.
 
+mod unique;
+
 use std::collections::BTreeMap;
 
 use prost::Message as _;
@@ -126,12 +128,25 @@ fn check_value(parameter: &v1::Parameter, given: &Value, violations: &mut Violat
 
 /// A text that is no value of a parameter's type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} is not {expected}; write {example}", quote(.text))]
-pub struct ArgumentError {
-    /// The text.
-    pub text: String,
-    expected: &'static str,
-    example: &'static str,
+pub enum ArgumentError {
+    /// It is no JSON, or of another type.
+    #[error("{} is not {expected}; write {example}", quote(.text))]
+    NotOfType {
+        /// The text.
+        text: String,
+        /// What it should be.
+        expected: &'static str,
+        /// What it could look like.
+        example: &'static str,
+    },
+    /// An object in it has a name more than once, so that nobody knows which value is meant.
+    #[error("{}: {twice}; leave one of them out", quote(.text))]
+    Ambiguous {
+        /// The text.
+        text: String,
+        /// The name, and where it comes again.
+        twice: String,
+    },
 }
 
 /// Reads a value as it is given on a command line: text as it is, everything else as JSON.
@@ -139,7 +154,7 @@ pub fn parse_argument(kind: ParameterType, text: &str) -> Result<Value, Argument
     if kind == ParameterType::String {
         return Ok(json::to_value(&Json::String(text.to_owned())));
     }
-    let refused = || ArgumentError {
+    let refused = || ArgumentError::NotOfType {
         text: text.to_owned(),
         expected: value::describe(kind),
         example: match kind {
@@ -152,5 +167,7 @@ pub fn parse_argument(kind: ParameterType, text: &str) -> Result<Value, Argument
         },
     };
     let parsed = serde_json::from_str::<Json>(text).map_err(|_| refused())?;
+    unique::check(text)
+        .map_err(|twice| ArgumentError::Ambiguous { text: text.to_owned(), twice })?;
     Some(json::to_value(&parsed)).filter(|value| value::is_of(value, kind)).ok_or_else(refused)
 }

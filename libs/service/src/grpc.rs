@@ -1,6 +1,6 @@
 //! The gRPC server around the services of a process: with health (`grpc.health.v1`) and reflection.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_stream::Stream;
@@ -12,16 +12,24 @@ use tonic::{
     service::Routes,
     transport::{Server, server::Connected},
 };
+use tonic_health::ServingStatus;
 use windlass_proto::FILE_DESCRIPTOR_SET;
+
+use crate::{health::Readiness, tls::ServerTls};
 
 /// The largest message a service takes.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// How often health is told anew while nothing begins or ends.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The services of one process.
 #[derive(Debug)]
 pub struct GrpcServer {
     routes: Routes,
     health: tonic_health::server::HealthReporter,
+    /// The services that health tells of; the one without a name is the server as a whole.
+    names: Vec<&'static str>,
 }
 
 /// The server could not be set up or failed.
@@ -44,7 +52,7 @@ impl GrpcServer {
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?;
         let routes = Routes::new(health_service).add_service(reflection);
-        Ok(Self { routes, health })
+        Ok(Self { routes, health, names: vec![""] })
     }
 
     /// Adds a service; health tells that it serves.
@@ -56,11 +64,30 @@ impl GrpcServer {
         S::Future: Send + 'static,
     {
         self.health.set_serving::<S>().await;
+        self.names.push(S::NAME);
         self.routes = self.routes.add_service(service);
         self
     }
 
-    /// Serves connections until `shutdown`, then lets running requests end.
+    /// Lets health tell whether the program is ready, for as long as this is polled.
+    pub fn follow(&self, readiness: Readiness) -> impl Future<Output = ()> + Send + use<> {
+        let (health, names) = (self.health.clone(), self.names.clone());
+        async move {
+            let mut reports = readiness.reports(HEALTH_INTERVAL);
+            loop {
+                let status = if reports.next().await.is_ready() {
+                    ServingStatus::Serving
+                } else {
+                    ServingStatus::NotServing
+                };
+                for name in &names {
+                    health.set_service_status(*name, status).await;
+                }
+            }
+        }
+    }
+
+    /// Serves connections without TLS until `shutdown`, then lets running requests end.
     pub fn serve<I, IO, IE>(
         &self,
         incoming: I,
@@ -71,7 +98,41 @@ impl GrpcServer {
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         IE: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let router = Server::builder().add_routes(self.routes.clone());
+        self.serve_by(Server::builder(), incoming, shutdown)
+    }
+
+    /// The same with TLS. A connection whose handshake fails is closed, and the others go on.
+    ///
+    /// # Errors
+    ///
+    /// At once if the certificates cannot be used, which [`ServerTls::read`] has seen that they can.
+    pub fn serve_tls<I, IO, IE>(
+        &self,
+        incoming: I,
+        tls: &ServerTls,
+        shutdown: CancellationToken,
+    ) -> Result<impl Future<Output = Result<(), ServeError>> + use<I, IO, IE>, ServeError>
+    where
+        I: Stream<Item = Result<IO, IE>>,
+        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+        IE: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let server = Server::builder().tls_config(tls.config())?;
+        Ok(self.serve_by(server, incoming, shutdown))
+    }
+
+    fn serve_by<I, IO, IE>(
+        &self,
+        mut server: Server,
+        incoming: I,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = Result<(), ServeError>> + use<I, IO, IE>
+    where
+        I: Stream<Item = Result<IO, IE>>,
+        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+        IE: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let router = server.add_routes(self.routes.clone());
         async move {
             router.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await?;
             Ok(())

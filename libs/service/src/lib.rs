@@ -1,9 +1,23 @@
-//! What every service shares: telemetry, the signals that end it, the gRPC server around it, and the errors it answers
-//! with.
+//! What every service shares: configuration, telemetry, health, TLS, the signals that end it, the gRPC server around it, and
+//! the errors it answers with.
+//!
+//! ```text
+//!   main ──▶ program::run ──┬─ settings   what is configured, and from where
+//!                           ├─ telemetry  log lines
+//!                           ├─ health     /livez, /readyz
+//!                           ├─ signal     when to end
+//!                           └─▶ the service: connect (bus, store), grpc (tls, health), error
+//! ```
 //!
 //! Never inside: anything that one service alone needs.
 
+pub mod connect;
 pub mod error;
+pub mod fail_point;
 pub mod grpc;
+pub mod health;
+pub mod program;
+pub mod settings;
 pub mod signal;
 pub mod telemetry;
+pub mod tls;

@@ -1,19 +1,23 @@
 //! Where run state is kept: one trait, its implementations, and the conformance suite that each of them passes.
 //!
 //! ```text
-//!   submitter ── create, place_order, delete, reads ──▶ ┌───────┐
-//!   scheduler ── active_runs, load, commit ───────────▶ │ Store │
-//!   launcher ─── read_steps, read_pipeline, outputs ──▶ └───────┘
+//!   submitter ── create, place_order, remove, reads ──▶ ┌───────┐
+//!   scheduler ── active_runs, load, commit, share ────▶ │ Store │
+//!   launcher ─── read_steps, read_pipeline, claim ────▶ └───────┘
 //! ```
 //!
 //! A store keeps, for each run: what was submitted ([`NewRun`], immutable), the engine's records with a version, the
-//! attempts that are over, the outputs, and an inbox of orders. **Invariant:** a store decides nothing about runs; it
-//! checks versions. What it has answered to is durable.
+//! attempts that are over, the outputs, the claims of attempts, and an inbox of orders. Besides runs it keeps what
+//! replicas share: the number of partitions, and who serves what for how long. **Invariant:** a store decides nothing
+//! about runs; it checks versions. What it has answered to is durable.
 
 mod clock;
 mod codec;
 pub mod conformance;
+mod group;
 mod memory;
+mod redis;
+mod run;
 mod sqlite;
 
 use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
@@ -22,174 +26,26 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
-    record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
+    record::{AttemptRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 use windlass_proto::id::RunId;
 
+pub use group::{ShareRequest, Shares};
 pub use memory::MemoryStore;
+pub use redis::{
+    Durability, RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisStore, RedisTls,
+};
+pub use run::{
+    Commit, Committed, Created, FinishedRun, FinishedRuns, NewRun, PlacedOrder, RunPosition,
+    RunQuery, RunView, StoredRun, Submission, Version,
+};
 pub use sqlite::{OpenError, SqliteStore};
 
-/// What was submitted: never changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Submission {
-    /// The run.
-    pub id: RunId,
-    /// Where it lives.
-    pub namespace: String,
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// Labels of the run, the pipeline's included.
-    pub labels: BTreeMap<String, String>,
-    /// The value of every parameter: a JSON object.
-    pub arguments_json: String,
-    /// A digest of all that was asked for, by which a repeated request is known from another one with the same id.
-    pub digest: [u8; 32],
-    /// The run that this one repeats.
-    pub rerun_of: Option<RunId>,
-    /// How many steps there are.
-    pub steps: u32,
-}
-
-/// A run to be created.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRun {
-    /// What was submitted.
-    pub submission: Submission,
-    /// The encoded `windlass.v1.Pipeline`.
-    pub pipeline: Bytes,
-    /// The record of a run that has not begun.
-    pub record: RunRecord,
-}
-
-/// What came of creating a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Created {
-    /// It is there now.
-    New,
-    /// A run of this id was there, with this digest.
-    Existed {
-        /// That run's digest.
-        digest: [u8; 32],
-    },
-    /// A run of this id was there and has been removed.
-    Removed,
-}
-
-/// The version of a run's state: rises by one with every commit. The commit id tells two histories apart that reached
-/// the same number, such as before and after a store was set back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Version {
-    /// From 1.
-    pub number: u64,
-    /// Random.
-    pub commit: u64,
-}
-
-impl Version {
-    /// The version of a run that was just created. Nothing can have happened to such a run twice, so that its commit id
-    /// need not tell anything apart.
-    pub const FIRST: Self = Self { number: 1, commit: 0 };
-
-    /// The version that a commit with this id makes.
-    #[must_use]
-    pub fn next(self, commit: u64) -> Self {
-        Self { number: self.number.saturating_add(1), commit }
-    }
-}
-
-/// A run as it is read by those who show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunView {
-    /// What was submitted.
-    pub submission: Arc<Submission>,
-    /// When it was accepted, by the store's clock.
-    pub created_at: Timestamp,
-    /// The version of all that follows.
-    pub version: Version,
-    /// The run's own state.
-    pub record: RunRecord,
-}
-
-/// A run as a scheduler loads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredRun {
-    /// The run's own state.
-    pub view: RunView,
-    /// The states of all steps.
-    pub steps: Vec<StepRecord>,
-    /// The encoded pipeline.
-    pub pipeline: Bytes,
-    /// Orders not yet taken, the oldest first.
-    pub orders: Vec<PlacedOrder>,
-}
-
-/// An order in a run's inbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlacedOrder {
-    /// Rises with every order of the run.
-    pub sequence: u64,
-    /// What is asked.
-    pub order: Order,
-}
-
-/// What a scheduler decided about one run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// The run.
-    pub run: RunId,
-    /// The version it was computed from.
-    pub expected: Version,
-    /// A random number for the new version.
-    pub commit: u64,
-    /// The run's own state.
-    pub record: RunRecord,
-    /// The steps that changed, ascending, with their new states.
-    pub steps: Vec<(StepIndex, StepRecord)>,
-    /// Attempts that are over; one that was stored before is replaced.
-    pub attempts: Vec<AttemptRecord>,
-    /// Outputs of steps, a JSON object each; earlier ones of the same step are replaced.
-    pub outputs: Vec<(StepIndex, Arc<str>)>,
-    /// Orders up to this sequence have been taken and leave the inbox.
-    pub orders_taken: Option<u64>,
-}
-
-/// What came of one commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Committed {
-    /// Durable, and the run now has this version.
-    Done(Version),
-    /// The run had another version than expected, or is gone: nothing was changed.
-    Conflict,
-}
-
-/// Which runs to list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RunQuery {
-    /// Only of this namespace.
-    pub namespace: Option<String>,
-    /// Only of this pipeline.
-    pub pipeline: Option<String>,
-    /// Only with all of these labels.
-    pub labels: BTreeMap<String, String>,
-    /// Only in one of these states, as clients see them; empty means all.
-    pub states: Vec<windlass_proto::v1::RunState>,
-    /// Only accepted at or after.
-    pub created_after: Option<Timestamp>,
-    /// Only accepted before.
-    pub created_before: Option<Timestamp>,
-    /// Only what comes after this run in the order of the list.
-    pub after: Option<RunPosition>,
-}
-
-/// A run's place in the list of all runs, which is ordered by time, the newest first, and then by id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RunPosition {
-    /// When it was accepted.
-    pub created_at: Timestamp,
-    /// The run.
-    pub run: RunId,
-}
+/// One life of what a store has acknowledged. Another one means that some of it may be gone: the server was restarted and
+/// its log may have lost its end, or another server took over. Only to be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Incarnation(pub String);
 
 /// Where run state is kept.
 ///
@@ -198,6 +54,13 @@ pub struct RunPosition {
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// The store's time.
     async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// Records the number of partitions at the first call, for ever, and answers with what is recorded. Who is answered with
+    /// another number than its own must not go on: it would look for runs where they are not.
+    async fn install(&self, partitions: u32) -> Result<u32, StoreError>;
+
+    /// Which life of the store this is. A store that never loses what it acknowledged has one.
+    async fn incarnation(&self) -> Result<Incarnation, StoreError>;
 
     /// Creates a run, at version 1, and adds it to the active runs of its partition. A crash before the answer: the run is
     /// there as a whole or not at all, and asking again tells which.
@@ -265,6 +128,45 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Lists at most `limit` runs, the newest first.
     async fn list_runs(&self, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, StoreError>;
+
+    /// The runs whose record is final and whose inbox is empty: how many there are, and at most `limit` of those that
+    /// ended first, by time and then by id. What ends or is taken up again meanwhile may be in it or not.
+    async fn finished_runs(&self, limit: usize) -> Result<FinishedRuns, StoreError>;
+
+    /// Claims attempts, each a step and the attempt's number, for a holder, such as a host. Who claims an attempt first has
+    /// it until the run is removed. Answers with who holds each, in the order asked; with none if there is no such run.
+    ///
+    /// This is for runtimes without names that all hosts share: who holds the claim may create the attempt, and nobody
+    /// else. Whether the run has such an attempt is not looked at.
+    ///
+    /// A store that came back without its latest claims would give them to others. For some time after such a restart it
+    /// is *settling*: it answers this with [`StoreError::Unavailable`], so that holders
+    /// [assert](Self::assert_claims) first what they have.
+    async fn claim(
+        &self,
+        run: RunId,
+        holder: &str,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Option<Vec<Arc<str>>>, StoreError>;
+
+    /// The same for attempts that the holder has created and still knows of. Allowed also while the store is settling.
+    async fn assert_claims(
+        &self,
+        run: RunId,
+        holder: &str,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Option<Vec<Arc<str>>>, StoreError>;
+
+    /// Reads who holds each of these attempts, in the order asked.
+    async fn read_claims(
+        &self,
+        run: RunId,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Vec<Option<Arc<str>>>, StoreError>;
+
+    /// Takes part in a group whose members share leases among themselves, in one step: see [`ShareRequest`]. Nobody has a
+    /// lease that another one has, by the store's clock.
+    async fn share(&self, request: &ShareRequest) -> Result<Shares, StoreError>;
 
     /// Removes a run that is still at this version, and remembers that it was there: [`Store::create`] will not make it
     /// again. Answers with the version that it had.

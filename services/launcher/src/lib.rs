@@ -1,32 +1,46 @@
 //! The launcher: makes attempts real on a runtime and reports what becomes of them.
 //!
 //! ```text
-//!   LAUNCH ──▶ intake ──▶ plan ──▶ Runtime ──▶ reporter ──▶ EVENT
-//!                 └─ is it still wanted? ─ Store
+//!   LAUNCH ──────▶ intake ──▶ launch ──▶ claims ──▶ Runtime ──▶ reporter ──▶ EVENT
+//!   CONTROL, HOST ─▶ ┘   │       └─ is it still wanted? ─ Store
+//!                        └──▶ attempts: stop, probe, take back
 //! ```
 //!
 //! **Invariants.** It decides nothing about runs: before it creates an attempt it asks the store whether it is still wanted, and
-//! it never ends one that it was not told to end. It never waits with a command. All it knows can be found out again, by
-//! asking the runtime.
+//! it never ends one that it was not told to end. It takes no command that it has no room for. All it knows can be found out
+//! again, by asking the runtime.
 
+mod attempts;
+mod claims;
 mod clock;
+mod hosts;
 mod intake;
+mod launch;
 pub mod log_file;
 mod plan;
+pub mod program;
+mod removal;
 mod reporter;
 pub mod runtime;
 pub mod supervisor;
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use windlass_bus::Bus;
+use windlass_proto::subject::{HostToken, Subject};
 use windlass_store::Store;
 
 use crate::{
+    attempts::Attempts,
+    claims::Claims,
+    hosts::Hosts,
     intake::Intake,
-    plan::Plans,
+    launch::Launches,
     runtime::{Report, ReportSender, Runtime},
 };
 
@@ -35,6 +49,9 @@ use crate::{
 pub struct Launcher<R> {
     /// Into how many partitions runs are divided; the same for all services, for ever.
     pub partitions: u32,
+    /// After how long without a word from its launcher a host counts as lost, with all attempts on it; none for never. This is
+    /// the one case in which two attempts of a step may run at once: where the host was only cut off.
+    pub host_lost_after: Option<Duration>,
     /// Commands come and events go.
     pub bus: Arc<dyn Bus>,
     /// Says which attempts are still wanted.
@@ -48,14 +65,38 @@ pub struct Launcher<R> {
 }
 
 impl<R: Runtime> Launcher<R> {
-    /// Takes commands and reports until `shutdown`.
+    /// Takes commands and reports until `shutdown`. Then commands that were not carried out go back, and what is known is told.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { partitions, bus, store, runtime, reports, reported } = self;
-        let plans = Plans::default();
-        let intake = Intake { bus: bus.clone(), store, runtime, reports, plans };
-        tokio::join!(
-            intake.run(shutdown.clone()),
-            reporter::run(reported, partitions, bus, shutdown.clone()),
-        );
+        let Self { partitions, host_lost_after, bus, store, runtime, reports, reported } = self;
+        let holder = runtime.holder().map(str::to_owned);
+        let claims = holder.as_deref().map(|it| Claims::new(it, store.clone(), bus.clone()));
+        let hosts = Hosts::new(host_lost_after);
+        let attempts = Arc::new(Attempts { runtime: runtime.clone(), reports, claims, hosts });
+        let launches = Arc::new(Launches {
+            bus: bus.clone(),
+            store: store.clone(),
+            attempts: attempts.clone(),
+            plans: Mutex::default(),
+        });
+        let intake =
+            Intake { bus: bus.clone(), launches: launches.clone(), refused: AtomicU64::default() };
+        let told = CancellationToken::new();
+        let work = async {
+            tokio::join!(
+                intake.run(Subject::Launch, shutdown.clone()),
+                intake.run(Subject::Control, shutdown.clone()),
+                removal::run(launches, bus.clone(), store.clone(), shutdown.clone()),
+                async {
+                    let Some(holder) = &holder else { return };
+                    let host = HostToken::of(holder);
+                    tokio::join!(
+                        intake.run(Subject::Host { host }, shutdown.clone()),
+                        attempts.hosts.keep(holder, &*runtime, &store, shutdown.clone()),
+                    );
+                },
+            );
+            told.cancel();
+        };
+        tokio::join!(work, reporter::run(reported, partitions, bus.clone(), told.clone()));
     }
 }

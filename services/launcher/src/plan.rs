@@ -49,13 +49,6 @@ pub(crate) enum PlanError {
     Missing(#[from] MissingValue),
 }
 
-impl PlanError {
-    /// Whether the same call may work later.
-    pub(crate) fn is_retryable(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_retryable())
-    }
-}
-
 /// The plans of the runs that attempts were created of last. Pipelines never change, so nothing in here goes stale.
 #[derive(Debug, Default)]
 pub(crate) struct Plans {

@@ -1,12 +1,13 @@
 //! From messages to the work of a turn: which runs are to be looked at, and with which events.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use prost::Message as _;
-use tracing::error;
 use windlass_engine::event::Event;
 use windlass_proto::{convert, id::RunId, v1};
+
+use crate::poison::Refused;
 
 /// What a turn is to do, by run.
 pub(crate) type Work = BTreeMap<RunId, RunWork>;
@@ -20,34 +21,90 @@ pub(crate) struct RunWork {
     pub(crate) orders: bool,
 }
 
-/// Adds what a message says. What cannot be understood never will be: it is named in the log and left out.
-pub(crate) fn add(work: &mut Work, payload: &Bytes) {
-    let batch = match v1::EventBatch::decode(payload.as_ref()) {
-        Ok(batch) => batch,
-        Err(error) => {
-            return error!(%error, bytes = payload.len(), "event message dropped: it is not an EventBatch");
+/// What a message says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inbox {
+    /// Its events. A run that a refused record speaks of is told so by an event.
+    pub(crate) work: Work,
+    /// What can never be understood.
+    pub(crate) refused: Vec<Refused>,
+    /// Whether it holds an event of a kind that is not known: a newer program will understand it.
+    pub(crate) newer: bool,
+}
+
+impl Inbox {
+    /// Reads a message.
+    pub(crate) fn read(payload: &Bytes) -> Self {
+        let mut inbox = Self::default();
+        match v1::EventBatch::decode(payload.as_ref()) {
+            Ok(batch) => batch.runs.into_iter().for_each(|run| inbox.add_run(run)),
+            Err(error) => inbox.refused.push(Refused {
+                run: None,
+                reason: format!("the message is no batch of events: {error}"),
+                record: payload.clone(),
+            }),
         }
-    };
-    for run in batch.runs {
-        match run.run_id.parse::<RunId>() {
-            Ok(id) => add_run(work.entry(id).or_default(), id, run.events),
-            Err(error) => error!(%error, "events dropped: they name no run"),
+        inbox
+    }
+
+    fn add_run(&mut self, run: v1::RunEvents) {
+        let id = match run.run_id.parse::<RunId>() {
+            Ok(id) => id,
+            Err(error) => {
+                let record = run.encode_to_vec().into();
+                let reason = format!("the events name no run: {error}");
+                return self.refused.push(Refused { run: None, reason, record });
+            }
+        };
+        let work = self.work.entry(id).or_default();
+        for event in run.events {
+            match event.event {
+                Some(v1::event::Event::Submitted(_)) => work.events.push(Event::Submitted),
+                Some(v1::event::Event::Order(_)) => work.orders = true,
+                Some(v1::event::Event::Report(report)) => {
+                    let record = report.encode_to_vec();
+                    match convert::report_from_proto(report) {
+                        Ok(report) => work.events.push(Event::Report(report)),
+                        Err(error) => {
+                            let (run, reason, record) =
+                                (Some(id), error.to_string(), record.into());
+                            let refused = Refused { run, reason, record };
+                            work.events.push(Event::Defect(refused.defect()));
+                            self.refused.push(refused);
+                        }
+                    }
+                }
+                None => self.newer = true,
+            }
         }
     }
 }
 
-fn add_run(work: &mut RunWork, run: RunId, events: Vec<v1::Event>) {
-    for event in events {
-        match event.event {
-            Some(v1::event::Event::Submitted(_)) => work.events.push(Event::Submitted),
-            Some(v1::event::Event::Order(_)) => work.orders = true,
-            Some(v1::event::Event::Report(report)) => match convert::report_from_proto(report) {
-                Ok(report) => work.events.push(Event::Report(report)),
-                Err(error) => error!(%run, %error, "report dropped"),
-            },
-            None => error!(%run, "event dropped: it is of no known kind"),
-        }
+/// Adds work to work.
+pub(crate) fn add(work: &mut Work, more: Work) {
+    for (run, RunWork { events, orders }) in more {
+        let known = work.entry(run).or_default();
+        known.events.extend(events);
+        known.orders |= orders;
     }
+}
+
+/// An event that the engine refused, as a record.
+pub(crate) fn refused_by_engine(
+    run: RunId,
+    event: &Event,
+    reason: &impl ToString,
+) -> Option<Refused> {
+    let Event::Report(report) = event else {
+        return None;
+    };
+    let record = convert::report_to_proto(report).encode_to_vec().into();
+    Some(Refused { run: Some(run), reason: reason.to_string(), record })
+}
+
+/// What a run is told that fails because its own record cannot be read.
+pub(crate) fn unreadable(error: &impl ToString) -> Arc<str> {
+    format!("what is stored of the run cannot be read: {}", error.to_string()).into()
 }
 
 #[cfg(test)]
@@ -59,7 +116,7 @@ mod tests {
     };
 
     #[test]
-    fn what_cannot_be_understood_is_left_out_and_the_rest_is_kept() {
+    fn what_cannot_be_understood_is_refused_and_fails_its_run_and_the_rest_is_kept() {
         let run: RunId = "run_0123456789abcdefghijklmnop".parse().unwrap();
         let event = |event| v1::Event { event: Some(event) };
         let report = AttemptReport {
@@ -76,16 +133,24 @@ mod tests {
             event(v1::event::Event::Report(convert::report_to_proto(&report))),
             event(v1::event::Event::Order(v1::OrderPlaced {})),
         ];
+        let nameless = v1::RunEvents { run_id: "nonsense".into(), events: events.clone() };
         let batch = v1::EventBatch {
-            runs: vec![
-                v1::RunEvents { run_id: "nonsense".into(), events: events.clone() },
-                v1::RunEvents { run_id: run.to_string(), events },
-            ],
+            runs: vec![nameless.clone(), v1::RunEvents { run_id: run.to_string(), events }],
         };
-        let mut work = Work::new();
-        add(&mut work, &batch.encode_to_vec().into());
-        add(&mut work, &Bytes::from_static(b"\xff\xff"));
-        let expected = RunWork { events: vec![Event::Report(report)], orders: true };
-        assert_eq!(work, Work::from([(run, expected)]));
+        let inbox = Inbox::read(&batch.encode_to_vec().into());
+        let [no_run, no_phase] = &inbox.refused[..] else { panic!("{inbox:?}") };
+        assert_eq!((no_run.run, &no_run.record[..]), (None, &nameless.encode_to_vec()[..]));
+        assert_eq!((no_phase.run, &no_phase.record[..]), (Some(run), &[][..]));
+        let events = vec![Event::Defect(no_phase.defect()), Event::Report(report)];
+        assert_eq!(inbox.work, Work::from([(run, RunWork { events, orders: true })]));
+        assert!(inbox.newer);
+    }
+
+    #[test]
+    fn a_message_that_is_none_is_refused_as_a_whole() {
+        let payload = Bytes::from_static(b"\xff\xff");
+        let inbox = Inbox::read(&payload);
+        assert_eq!((inbox.work, inbox.newer), (Work::new(), false));
+        assert_eq!((inbox.refused[0].run, &inbox.refused[0].record), (None, &payload));
     }
 }

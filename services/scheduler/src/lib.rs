@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   EVENT ──▶ inbox ──▶ decide ──▶ commit ──▶ publish ──▶ ack
-//!             (bus)     (engine)   (store)    LAUNCH, CHANGE
+//!             (bus)     (engine)   (store)    LAUNCH, CONTROL, CHANGE
 //! ```
 //!
 //! Each partition of the runs is served by one loop ([`partition`]). A turn of it takes a batch of events, applies them
 //! to the runs they belong to, commits what the engine decided in one call, each run under its own version check,
-//! publishes what follows from it, and only then acknowledges the events. A batch is what came in during the turn before: one
-//! event when idle, hundreds under load.
+//! publishes what follows from it, and only then acknowledges the events ([`turn`]). A batch is what came in during the turn
+//! before: one event when idle, hundreds under load. Several schedulers share the partitions by leases ([`keeper`]).
 //!
 //! **Invariants.** No rule about runs lives here; those are the engine's. Nothing is published before it is committed.
 //! Safety rests on the version check alone: a loop that lost its partition does no harm.
@@ -16,22 +16,33 @@
 mod cache;
 mod clock;
 mod inbox;
+mod keeper;
+mod loops;
 mod outbox;
-pub mod partition;
+mod partition;
+mod poison;
+pub mod program;
+mod retention;
+mod shares;
+mod turn;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use windlass_bus::Bus;
 use windlass_store::Store;
 
-use crate::partition::Partition;
+pub use retention::Retention;
+
+use crate::keeper::Keeper;
 
 /// What a scheduler needs to know.
 #[derive(Debug, Clone)]
 pub struct SchedulerConfig {
     /// Into how many partitions runs are divided; the same for all services, for ever.
     pub partitions: u32,
+    /// Which of them this scheduler serves.
+    pub ownership: Ownership,
     /// The most attempts of one partition that are ordered and of which no launcher has said that they exist. It bounds
     /// what waits in the LAUNCH stream, so that a wide run does not stand in the way of the others.
     pub launch_window: NonZeroUsize,
@@ -41,20 +52,30 @@ pub struct SchedulerConfig {
     pub batch: NonZeroUsize,
     /// How often what is owed for longer than this is asked for again, and the active runs are read anew.
     pub sweep: Duration,
+    /// How long finished runs are kept; none means until they are deleted.
+    pub retention: Option<Retention>,
 }
 
-/// Serves all partitions until `shutdown`; returns when every loop has ended its turn.
+/// Which partitions a scheduler serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ownership {
+    /// All of them: it takes itself for the only one. Others that do the same cost time, and do no harm.
+    All,
+    /// A fair share, as long as it is heard of.
+    Leased {
+        /// Names this scheduler among the others.
+        member: String,
+        /// How long it is not heard of before others take its partitions.
+        lease_time: Duration,
+    },
+}
+
+/// Serves until `shutdown`; returns when every loop has ended its turn and the partitions are given up.
 pub async fn run(
     config: SchedulerConfig,
     bus: Arc<dyn Bus>,
     store: Arc<dyn Store>,
     shutdown: CancellationToken,
 ) {
-    let loops = TaskTracker::new();
-    for partition in 0..config.partitions {
-        let partition = Partition::new(partition, config.clone(), bus.clone(), store.clone());
-        loops.spawn(partition.serve(shutdown.clone()));
-    }
-    loops.close();
-    loops.wait().await;
+    Keeper::new(config, bus, store).run(shutdown).await;
 }

@@ -6,11 +6,17 @@ use windlass_engine::{
     output::{AttemptRef, Effect},
     record::StepIndex,
 };
-use windlass_proto::{convert, id::RunId, v1};
+use windlass_proto::{convert, id::RunId, subject::Subject, v1};
 use windlass_store::Version;
 
-/// The commands that carry out effects, in order: neighbours of one kind share a command, of at most `size` attempts.
-pub(crate) fn commands(run: RunId, generation: u32, effects: &[Effect], size: usize) -> Vec<Bytes> {
+/// The commands that carry out effects, and where they go, in order: neighbours of one kind share a command, of at most `size`
+/// attempts.
+pub(crate) fn commands(
+    run: RunId,
+    generation: u32,
+    effects: &[Effect],
+    size: usize,
+) -> Vec<(Subject, Bytes)> {
     use v1::command::Command as Body;
     effects
         .chunk_by(|one, next| std::mem::discriminant(one) == std::mem::discriminant(next))
@@ -20,13 +26,15 @@ pub(crate) fn commands(run: RunId, generation: u32, effects: &[Effect], size: us
                 .iter()
                 .map(|effect| convert::attempt_ref_to_proto(attempt(*effect)))
                 .collect();
-            let body = match chunk[0] {
-                Effect::Launch(_) => Body::Launch(v1::Launch { generation, attempts }),
-                Effect::Stop(_) => Body::Stop(v1::Stop { attempts }),
-                Effect::Probe(_) => Body::Probe(v1::Probe { attempts }),
+            let (subject, body) = match chunk[0] {
+                Effect::Launch(_) => {
+                    (Subject::Launch, Body::Launch(v1::Launch { generation, attempts }))
+                }
+                Effect::Stop(_) => (Subject::Control, Body::Stop(v1::Stop { attempts })),
+                Effect::Probe(_) => (Subject::Control, Body::Probe(v1::Probe { attempts })),
             };
             let command = v1::Command { run_id: run.to_string(), command: Some(body) };
-            command.encode_to_vec().into()
+            (subject, command.encode_to_vec().into())
         })
         .collect()
 }
@@ -37,8 +45,13 @@ fn attempt(effect: Effect) -> AttemptRef {
     }
 }
 
+/// The most steps that one change names: about 250 kB of them, where buses take a megabyte.
+const CHANGE_STEPS: usize = 50_000;
+
 /// The bell that tells watchers of a commit.
 pub(crate) fn change(run: RunId, before: Version, after: Version, steps: &[StepIndex]) -> Bytes {
+    let all_steps = steps.len() > CHANGE_STEPS;
+    let steps = if all_steps { &[] } else { steps };
     let change = v1::Change {
         run_id: run.to_string(),
         version: after.number,
@@ -46,6 +59,7 @@ pub(crate) fn change(run: RunId, before: Version, after: Version, steps: &[StepI
         previous_version: before.number,
         previous_commit: before.commit,
         steps: steps.iter().map(|step| step.0).collect(),
+        all_steps,
     };
     change.encode_to_vec().into()
 }
@@ -69,13 +83,17 @@ mod tests {
             |attempts: &[v1::AttemptRef]| attempts.iter().map(|a| a.step).collect::<Vec<_>>();
         let told: Vec<_> = commands(run, 7, &effects, 2)
             .iter()
-            .map(|bytes| match v1::Command::decode(bytes.as_ref()).unwrap().command.unwrap() {
-                v1::command::Command::Launch(launch) => {
-                    assert_eq!(launch.generation, 7);
-                    ("launch", steps(&launch.attempts))
+            .map(|(subject, bytes)| {
+                match (*subject, v1::Command::decode(bytes.as_ref()).unwrap().command.unwrap()) {
+                    (Subject::Launch, v1::command::Command::Launch(launch)) => {
+                        assert_eq!(launch.generation, 7);
+                        ("launch", steps(&launch.attempts))
+                    }
+                    (Subject::Control, v1::command::Command::Stop(stop)) => {
+                        ("stop", steps(&stop.attempts))
+                    }
+                    other => panic!("{other:?}"),
                 }
-                v1::command::Command::Stop(stop) => ("stop", steps(&stop.attempts)),
-                other => panic!("{other:?}"),
             })
             .collect();
         let expected =

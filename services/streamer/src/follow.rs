@@ -1,6 +1,6 @@
 //! Reads what was selected, and goes on while it grows.
 
-use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use tokio::{
@@ -18,6 +18,7 @@ use windlass_store::Store;
 
 use crate::{
     merge::{Line, Merge},
+    places::LogPlaces,
     targets::{Targets, unreadable},
 };
 
@@ -111,7 +112,7 @@ impl Follow {
     pub(crate) async fn new(
         bus: &dyn Bus,
         store: Arc<dyn Store>,
-        attempts_dir: &Path,
+        places: Arc<LogPlaces>,
         selection: Selection,
     ) -> Result<Self, ApiError> {
         let run = selection.run;
@@ -124,8 +125,7 @@ impl Follow {
                 format!("the stored pipeline of run {run} cannot be decoded: {error}; restore the store from a copy");
             ApiError::new(ErrorReason::Damaged, message)
         })?;
-        let targets =
-            Targets::new(run, &selection.step, selection.attempt, attempts_dir, pipeline)?;
+        let targets = Targets::new(run, &selection.step, selection.attempt, places, pipeline)?;
         Ok(Self {
             store,
             changes,
@@ -242,7 +242,8 @@ impl Follow {
         let mut anew = self.state_read.elapsed() > SILENCE;
         while let Ok(heard) = timeout_at(until, self.changes.next()).await {
             match heard? {
-                Heard::Message(bytes) => match v1::Change::decode(bytes) {
+                Heard::Message(message) => match v1::Change::decode(message.payload) {
+                    Ok(change) if change.all_steps => anew = true,
                     Ok(change) => steps.extend(change.steps.into_iter().map(StepIndex)),
                     Err(_) => anew = true,
                 },

@@ -12,10 +12,12 @@
 
 mod follow;
 mod merge;
+mod places;
+pub mod program;
 mod targets;
 mod text;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,8 @@ use windlass_proto::v1::{self, log_service_server::LogService};
 use windlass_service::error::ApiError;
 use windlass_store::Store;
 
+pub use places::LogPlaces;
+
 use crate::follow::{Follow, Selection};
 
 /// The log streamer: serves `windlass.v1.LogService`. Clones share everything.
@@ -32,15 +36,15 @@ use crate::follow::{Follow, Selection};
 pub struct Streamer {
     bus: Arc<dyn Bus>,
     store: Arc<dyn Store>,
-    /// The process runtime's directory.
-    attempts: PathBuf,
+    /// Where the log files are.
+    places: Arc<LogPlaces>,
     /// Ends what is followed, which would not end by itself.
     stop: CancellationToken,
 }
 
 impl fmt::Debug for Streamer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Streamer").field("attempts", &self.attempts).finish_non_exhaustive()
+        f.debug_struct("Streamer").field("places", &self.places).finish_non_exhaustive()
     }
 }
 
@@ -50,10 +54,10 @@ impl Streamer {
     pub fn new(
         bus: Arc<dyn Bus>,
         store: Arc<dyn Store>,
-        attempts: PathBuf,
+        places: LogPlaces,
         stop: CancellationToken,
     ) -> Self {
-        Self { bus, store, attempts, stop }
+        Self { bus, store, places: Arc::new(places), stop }
     }
 
     /// Starts to read what was selected; lines come in batches.
@@ -61,7 +65,8 @@ impl Streamer {
         &self,
         selection: Selection,
     ) -> Result<ReceiverStream<Result<Vec<v1::LogLine>, ApiError>>, ApiError> {
-        let follow = Follow::new(&*self.bus, self.store.clone(), &self.attempts, selection).await?;
+        let follow =
+            Follow::new(&*self.bus, self.store.clone(), self.places.clone(), selection).await?;
         Ok(follow.start(self.stop.clone()))
     }
 }

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BinaryHeap, VecDeque},
     io,
     path::PathBuf,
+    sync::Arc,
 };
 
 use windlass_engine::time::Timestamp;
@@ -13,6 +14,8 @@ use windlass_launcher::{
     runtime::AttemptKey,
 };
 
+use crate::places::LogPlaces;
+
 /// How much is read of one log at a time; what is read and not yet due waits in memory, for every log.
 const READ_BYTES: usize = 16 << 10;
 
@@ -20,7 +23,10 @@ const READ_BYTES: usize = 16 << 10;
 /// needs no ten thousand open files.
 #[derive(Debug)]
 struct Source {
-    path: PathBuf,
+    key: AttemptKey,
+    places: Arc<LogPlaces>,
+    /// Once it is found.
+    path: Option<PathBuf>,
     offset: u64,
     read: VecDeque<LogRecord>,
     /// Nothing will be written to it any more.
@@ -40,9 +46,11 @@ pub(crate) type Line = (AttemptKey, LogRecord);
 
 impl Merge {
     /// Adds an attempt, or tells that nothing will be written by one any more.
-    pub(crate) fn add(&mut self, key: AttemptKey, path: impl FnOnce() -> PathBuf, complete: bool) {
+    pub(crate) fn add(&mut self, key: AttemptKey, places: &Arc<LogPlaces>, complete: bool) {
         let source = self.sources.entry(key).or_insert_with(|| Source {
-            path: path(),
+            key,
+            places: places.clone(),
+            path: None,
             offset: 0,
             read: VecDeque::new(),
             complete: false,
@@ -123,8 +131,17 @@ impl Source {
     }
 
     /// The log where it was left; none where there is none, since the attempt has not begun or never did.
-    fn open(&self) -> Result<Option<LogReader>, LogError> {
-        match LogReader::resume(&self.path, self.offset) {
+    fn open(&mut self) -> Result<Option<LogReader>, LogError> {
+        if self.path.is_none() {
+            self.path = self.places.find(self.key).map_err(|source| {
+                let path = self.places.dir().to_owned();
+                LogError::Io { path, source }
+            })?;
+        }
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
+        match LogReader::resume(path, self.offset) {
             Ok(reader) => Ok(Some(reader)),
             Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Ok(None)

@@ -1,16 +1,16 @@
 //! Which attempts' logs are meant.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use windlass_engine::record::{StepIndex, StepRecord, StepState};
-use windlass_launcher::{
-    log_file::LogError,
-    runtime::{AttemptKey, process},
-};
+use windlass_launcher::{log_file::LogError, runtime::AttemptKey};
 use windlass_proto::{encoded::EncodedPipeline, id::RunId, v1};
 use windlass_service::error::{ApiError, ErrorReason};
 
-use crate::merge::{Line, Merge};
+use crate::{
+    merge::{Line, Merge},
+    places::LogPlaces,
+};
 
 /// The attempts of a run, or of one step of it.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Targets {
     pub(crate) step: Option<StepIndex>,
     /// Only this attempt.
     pub(crate) attempt: Option<u32>,
-    attempts_dir: PathBuf,
+    places: Arc<LogPlaces>,
     pipeline: EncodedPipeline,
 }
 
@@ -29,12 +29,12 @@ impl Targets {
         run: RunId,
         step: &str,
         attempt: u32,
-        attempts_dir: &Path,
+        places: Arc<LogPlaces>,
         pipeline: EncodedPipeline,
     ) -> Result<Self, ApiError> {
         let index = if step.is_empty() { None } else { Some(find(&pipeline, run, step)?) };
         let attempt = (attempt > 0).then_some(attempt);
-        Ok(Self { run, step: index, attempt, attempts_dir: attempts_dir.to_path_buf(), pipeline })
+        Ok(Self { run, step: index, attempt, places, pipeline })
     }
 
     /// Adds what a step's state says of its attempts.
@@ -48,7 +48,7 @@ impl Targets {
             }
             let key = AttemptKey { run: self.run, step: step.0, attempt };
             let over = attempt < record.attempt || !record.state.is_in_flight();
-            merge.add(key, || process::log_file(&self.attempts_dir, key), over);
+            merge.add(key, &self.places, over);
         }
     }
 

@@ -12,6 +12,7 @@
 mod names;
 mod orders;
 mod page;
+pub mod program;
 mod read;
 mod submit;
 mod upload;

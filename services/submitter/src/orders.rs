@@ -7,7 +7,10 @@ use tracing::warn;
 use windlass_bus::Listener;
 use windlass_engine::{event::Order, record::RunState};
 use windlass_proto::{id::RunId, subject::Subject, v1};
-use windlass_service::error::{ApiError, ErrorReason};
+use windlass_service::{
+    error::{ApiError, ErrorReason},
+    fail_point,
+};
 use windlass_store::{Committed, RunView};
 
 use crate::Submitter;
@@ -73,7 +76,10 @@ impl Submitter {
                     run_id: run.to_string(),
                     command: Some(v1::command::Command::Remove(v1::Remove {})),
                 };
-                self.bus.publish(Subject::Launch, command.encode_to_vec().into()).await?;
+                let payload = bytes::Bytes::from(command.encode_to_vec());
+                if let Err(error) = self.bus.publish(Subject::Removal, payload.into()).await {
+                    warn!(%run, %error, "launchers will notice late that the run was removed");
+                }
                 return Ok(());
             }
         }
@@ -81,10 +87,13 @@ impl Submitter {
 
     /// Puts an order into the run's inbox, rings, and waits a while for the order to be followed.
     async fn place(&self, run: RunId, order: Order) -> Result<v1::Run, ApiError> {
+        // Before anything is placed, so that an order that is refused is no order.
+        self.bus.check().await?;
         let mut changes = self.bus.listen(Subject::Change { run }).await?;
         if !self.store.place_order(run, order).await? {
             return Err(ApiError::run_not_found(run));
         }
+        fail_point::reach("submitter.ordered");
         self.ring(run, v1::event::Event::Order(v1::OrderPlaced {})).await;
         let followed = self.until_followed(run, &mut *changes);
         // Past the limit the answer tells the state as it is.

@@ -1,7 +1,7 @@
 //! Lists: runs, steps, attempts.
 
 use windlass_engine::{record::StepIndex, time::Timestamp};
-use windlass_proto::{convert, v1};
+use windlass_proto::{convert, holder, v1};
 use windlass_service::error::ApiError;
 use windlass_store::{RunPosition, RunQuery};
 
@@ -100,6 +100,12 @@ impl Submitter {
         let last = attempts.last().filter(|_| more);
         let next_page_token =
             last.map(|attempt| page::number_token(attempt.number)).unwrap_or_default();
+        let claimed: Vec<_> = attempts.iter().map(|attempt| (step, attempt.number)).collect();
+        let holders = self.store.read_claims(run, &claimed).await?;
+        for (attempt, holder) in attempts.iter_mut().zip(holders) {
+            let host = holder.as_deref().and_then(holder::host).unwrap_or_default();
+            host.clone_into(&mut attempt.host);
+        }
         Ok(v1::ListAttemptsResponse { attempts, next_page_token })
     }
 }

@@ -11,7 +11,10 @@ use uuid::Uuid;
 use windlass_engine::record::{RunRecord, StepState};
 use windlass_pipeline::{arguments, check, check::Violations};
 use windlass_proto::{id::RunId, v1};
-use windlass_service::error::{ApiError, ErrorReason, FieldViolation};
+use windlass_service::{
+    error::{ApiError, ErrorReason, FieldViolation},
+    fail_point,
+};
 use windlass_store::{Created, NewRun, Submission};
 
 use crate::Submitter;
@@ -55,7 +58,11 @@ impl Submitter {
 
     async fn create(&self, new: NewRun) -> Result<v1::Run, ApiError> {
         let (run, digest) = (new.submission.id, new.submission.digest);
-        match self.store.create(new).await? {
+        // A run that nobody hears of waits for a scheduler's sweep: who submits is better told to come again.
+        self.bus.check().await?;
+        let created = self.store.create(new).await?;
+        fail_point::reach("submitter.created");
+        match created {
             Created::New => {}
             Created::Existed { digest: existing } if existing == digest => {}
             Created::Existed { .. } => {
@@ -95,16 +102,12 @@ fn accept(installation: &str, mut request: v1::SubmitRunRequest) -> Result<NewRu
     check::check(&pipeline).map_err(|violations| invalid_pipeline(&violations))?;
     let arguments = arguments::resolve(&pipeline, &arguments)
         .map_err(|violations| invalid_pipeline(&violations))?;
+    let labels = merged_labels(&pipeline.labels, labels)?;
     let submission = Submission {
         id: run_id(installation, &namespace, &request_id),
         namespace,
         pipeline: pipeline.name.clone(),
-        labels: pipeline
-            .labels
-            .iter()
-            .chain(&labels)
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect(),
+        labels,
         arguments_json: serde_json::to_string(&arguments).expect("JSON values have text keys"),
         digest,
         rerun_of: None,
@@ -187,6 +190,23 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// The labels of a run: the pipeline's, unless the run sets them itself, and its own.
+fn merged_labels(
+    pipeline: &BTreeMap<String, String>,
+    run: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut labels = pipeline.clone();
+    labels.extend(run);
+    if labels.len() > MAX_LABELS {
+        let message = format!(
+            "together with the pipeline's, these are {} labels, and at most {MAX_LABELS} are allowed; leave some out",
+            labels.len()
+        );
+        return Err(ApiError::invalid("labels", message));
+    }
+    Ok(labels)
+}
+
 fn invalid_pipeline(violations: &Violations) -> ApiError {
     let fields = violations
         .iter()
@@ -237,5 +257,17 @@ mod tests {
         assert_eq!(field(v1::SubmitRunRequest { labels, ..request() }), "labels");
         let error = accept("i", request()).unwrap_err();
         assert_eq!(error.reason, ErrorReason::InvalidPipeline);
+    }
+
+    #[test]
+    fn a_run_has_at_most_64_labels_its_pipelines_included() {
+        let labels = |from: u32, to: u32| {
+            (from..to).map(|n| (n.to_string(), "x".to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let all = merged_labels(&labels(0, 40), labels(20, 64)).unwrap();
+        assert_eq!(all, labels(0, 64), "what both set counts once");
+        let refused = merged_labels(&labels(0, 40), labels(20, 65)).unwrap_err();
+        assert_eq!(refused.violations[0].field, "labels");
+        assert!(refused.message.contains("65 labels"), "{}", refused.message);
     }
 }

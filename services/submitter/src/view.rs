@@ -50,6 +50,10 @@ impl Submitter {
             (Some(StopCause::TimedOut), _) => {
                 Ok((v1::Reason::RunTimedOut, "the run's time-out passed".to_owned()))
             }
+            (Some(StopCause::Defect), _) => {
+                let defect = record.defect.as_deref().unwrap_or_default();
+                Ok((v1::Reason::RunDefect, defect.to_owned()))
+            }
             (_, Some(step)) => {
                 let names = self.names.of(&*self.store, view.submission.id).await?;
                 let others = record.count(StepState::Failed).saturating_sub(1);
@@ -159,6 +163,12 @@ fn stopped_message(state: StepState, cause: StopCause) -> &'static str {
         }
         (true, StopCause::TimedOut) => "skipped because the run's time-out passed",
         (true, StopCause::Cancelled) => "skipped because the run was cancelled",
+        (true, StopCause::Defect) => {
+            "skipped because a record about the run could not be understood"
+        }
+        (false, StopCause::Defect) => {
+            "stopped because a record about the run could not be understood"
+        }
         (false, StopCause::Failure) => {
             "stopped because another step failed and the failure mode ends the run"
         }

@@ -88,7 +88,7 @@ impl Watch {
         while !seen.record.state.is_final() {
             seen = match timeout(SILENCE, self.changes.next()).await {
                 Ok(heard) => match heard? {
-                    Heard::Message(bytes) => self.change(&bytes, seen).await?,
+                    Heard::Message(message) => self.change(&message.payload, seen).await?,
                     Heard::Gap => self.snapshot().await?,
                 },
                 Err(_silence) => self.compare(seen).await?,
@@ -132,7 +132,7 @@ impl Watch {
             return Ok(seen);
         }
         let previous = Version { number: change.previous_version, commit: change.previous_commit };
-        if previous != seen.version {
+        if previous != seen.version || change.all_steps {
             return self.snapshot().await;
         }
         let now_seen = Version { number: change.version, commit: change.commit };

@@ -11,11 +11,11 @@ pub(crate) enum Exit {
     Success = 0,
     /// The run that was followed failed.
     RunFailed = 1,
-    /// The command line, the file or the request is wrong.
+    /// The command line, the file, the request or the state directory is wrong.
     Input = 2,
     /// The run that was followed was cancelled.
     RunCancelled = 3,
-    /// No server answers.
+    /// No server answers, or there is no secure connection to it.
     Unavailable = 4,
     /// Anything else.
     Internal = 5,
@@ -29,9 +29,9 @@ impl Exit {
 Exit codes:
     0  done; where a run was followed, it succeeded
     1  the run that was followed failed
-    2  the command line, the file or the request is wrong
+    2  the command line, the file, the request or the state directory is wrong
     3  the run that was followed was cancelled
-    4  no server answers
+    4  no server answers, or there is no secure connection to it
     5  anything else
   130  left before the end, by Ctrl-C
 

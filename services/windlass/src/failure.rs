@@ -3,9 +3,11 @@
 use std::io;
 
 use windlass_client::{ClientError, Code, FieldViolation};
+use windlass_launcher::runtime::process::OpenError as RuntimeError;
 use windlass_service::error::ErrorReason;
+use windlass_store::OpenError as StoreError;
 
-use crate::{embedded::StartError, exit::Exit};
+use crate::{embedded::StartError, exit::Exit, state::StateError};
 
 /// Why a command ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,9 @@ pub(crate) enum Failure {
     /// The server refused, or there is none.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The state directory does not hold what it must.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The services of this process could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -62,6 +67,9 @@ impl Failure {
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
+            // The same whichever side does not trust the other, and whenever it says so: where it is the server, the
+            // connection may just break.
+            Self::Client(ClientError::Untrusted { .. }) => Exit::Unavailable,
             Self::Client(error) if error.is_transient() => Exit::Unavailable,
             Self::Client(error) => match error.code() {
                 Code::InvalidArgument
@@ -72,8 +80,11 @@ impl Failure {
                 Code::DeadlineExceeded => Exit::Unavailable,
                 _ => Exit::Internal,
             },
-            Self::Input(_) | Self::Start(StartError::StateDir(_)) => Exit::Input,
-            Self::Start(_) | Self::Output(_) | Self::System { .. } => Exit::Internal,
+            Self::Input(_) => Exit::Input,
+            _ if self.is_of_state_dir() => Exit::Input,
+            Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => {
+                Exit::Internal
+            }
         }
     }
 
@@ -82,7 +93,20 @@ impl Failure {
         match self {
             Self::Input(error) => error.reason.code(),
             Self::Client(error) => error.code(),
-            Self::Start(_) | Self::Output(_) | Self::System { .. } => Code::Internal,
+            _ if self.is_of_state_dir() => Code::FailedPrecondition,
+            Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => {
+                Code::Internal
+            }
+        }
+    }
+
+    /// Whether the state directory that was named, or something in it, is not as it must be.
+    fn is_of_state_dir(&self) -> bool {
+        match self {
+            Self::State(_) => true,
+            Self::Start(StartError::Runtime(error)) => !matches!(error, RuntimeError::Thread(_)),
+            Self::Start(error) => matches!(error, StartError::StateDir(_) | StartError::Store(_)),
+            Self::Input(_) | Self::Client(_) | Self::Output(_) | Self::System { .. } => false,
         }
     }
 
@@ -97,7 +121,7 @@ impl Failure {
                 let unanswered = error.is_transient().then_some(ErrorReason::Unavailable.as_str());
                 error.reason().or(unanswered)
             }
-            Self::Start(_) | Self::Output(_) | Self::System { .. } => None,
+            Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => None,
         }
     }
 
@@ -105,7 +129,7 @@ impl Failure {
         match self {
             Self::Input(error) => &error.violations,
             Self::Client(error) => error.violations(),
-            Self::Start(_) | Self::Output(_) | Self::System { .. } => &[],
+            Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => &[],
         }
     }
 
@@ -115,6 +139,13 @@ impl Failure {
             Self::Client(error @ ClientError::Unreachable { .. }) => {
                 format!("{error} with --server or WINDLASS_SERVER")
             }
+            Self::Client(error @ ClientError::Untrusted { .. }) => {
+                format!("{error}; see --tls-ca, --tls-cert and --tls-key")
+            }
+            Self::Start(
+                StartError::Store(StoreError::Held { .. } | StoreError::Unusable { .. })
+                | StartError::Runtime(RuntimeError::Dir { .. }),
+            ) => format!("{self}, with --state-dir"),
             other => other.to_string(),
         }
     }
@@ -145,6 +176,8 @@ mod tests {
         assert_eq!(refused(Code::NotFound, false).exit(), Exit::Input);
         assert_eq!(refused(Code::FailedPrecondition, false).exit(), Exit::Input);
         assert_eq!(refused(Code::Unavailable, false).exit(), Exit::Unavailable);
+        let untrusted = ClientError::Untrusted { endpoint: String::new(), problem: String::new() };
+        assert_eq!(Failure::from(untrusted).exit(), Exit::Unavailable);
         assert_eq!(refused(Code::Unknown, true).exit(), Exit::Unavailable);
         assert_eq!(refused(Code::Unknown, true).reason(), Some("UNAVAILABLE"));
         assert_eq!(refused(Code::DataLoss, false).exit(), Exit::Internal);

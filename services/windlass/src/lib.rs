@@ -12,6 +12,7 @@
 //! Never inside: rules about pipelines (`windlass-pipeline`), and what every client needs (`windlass-client`).
 
 mod args;
+mod bounded;
 mod commands;
 mod document;
 pub mod embedded;
@@ -20,8 +21,10 @@ mod failure;
 mod follow;
 mod output;
 mod render;
+mod state;
 mod submission;
 mod view;
+mod warnings;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 

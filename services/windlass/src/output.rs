@@ -30,8 +30,13 @@ pub(crate) fn json_line(document: &impl Serialize) -> io::Result<()> {
     write_bytes(&line)
 }
 
-/// Tells a person something that is no result.
+/// Tells a person something that is no result. What others wrote may be part of it.
 pub(crate) fn note(text: &str) {
+    let lines: Vec<_> = text.lines().map(render::words::harmless).collect();
+    tell(&lines.join("\n"));
+}
+
+fn tell(text: &str) {
     // There is nobody left to tell if this fails.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
@@ -42,10 +47,10 @@ pub(crate) fn report(failure: &Failure, format: OutputFormat) {
         return;
     }
     match format {
-        OutputFormat::Text => note(render::failure(failure, &render::Theme::stderr()).trim_end()),
+        OutputFormat::Text => tell(render::failure(failure, &render::Theme::stderr()).trim_end()),
         OutputFormat::Json => {
             let document = serde_json::to_string(&ErrorDocument::of(failure));
-            note(&document.unwrap_or_else(|error| error.to_string()));
+            tell(&document.unwrap_or_else(|error| error.to_string()));
         }
     }
 }

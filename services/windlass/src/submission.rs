@@ -1,9 +1,8 @@
 //! From a file and a command line to a request.
 
 use std::{
-    collections::BTreeMap,
-    fs, io,
-    io::Read as _,
+    collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -13,11 +12,12 @@ use windlass_client::{FieldViolation, v1};
 use windlass_pipeline::{
     arguments,
     file::{self, FileError, FileOptions},
+    limits,
 };
 use windlass_proto::json;
 use windlass_service::error::ErrorReason;
 
-use crate::{args::SubmissionArgs, failure::InputError};
+use crate::{args::SubmissionArgs, bounded, failure::InputError};
 
 /// Where relative working directories of steps are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(crate) fn request(
 ) -> Result<v1::SubmitRunRequest, InputError> {
     let pipeline = pipeline(&args.file, base_dir)?;
     let mut given = args.params_file.as_deref().map_or_else(|| Ok(BTreeMap::new()), params_file)?;
+    check_once("parameter", &args.params)?;
+    check_once("label", &args.labels)?;
     for (name, text) in &args.params {
         given.insert(name.clone(), param(&pipeline, name, text)?);
     }
@@ -57,11 +59,21 @@ pub(crate) fn request(
     })
 }
 
+/// Refuses a name that is given twice: nobody knows which value is meant.
+fn check_once(what: &str, given: &[(String, String)]) -> Result<(), InputError> {
+    let mut names = BTreeSet::new();
+    match given.iter().find(|(name, _)| !names.insert(name)) {
+        Some((name, _)) => {
+            Err(InputError::new(format!("{what} `{name}` is given twice; give it one value")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Reads and checks a pipeline's file; `-` is standard input.
 pub(crate) fn pipeline(file: &Path, base_dir: BaseDir) -> Result<v1::Pipeline, InputError> {
     let is_stdin = file == Path::new("-");
-    let content = if is_stdin { read_stdin() } else { fs::read(file) };
-    let content = content.map_err(|error| unreadable(file, &error))?;
+    let content = read(file, "submit a pipeline of this size through the API")?;
     let base_dir = match base_dir {
         BaseDir::OfFile => Some(directory_of(file, is_stdin)?),
         BaseDir::OfRuntime => None,
@@ -74,10 +86,21 @@ pub(crate) fn called(file: &Path) -> String {
     if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
 }
 
-fn read_stdin() -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    io::stdin().lock().read_to_end(&mut content)?;
-    Ok(content)
+/// Reads a file, or standard input for `-`, but no more than can be lawful. `instead` says what to do with more.
+fn read(file: &Path, instead: &str) -> Result<Vec<u8>, InputError> {
+    let content = if file == Path::new("-") {
+        bounded::read(io::stdin().lock(), limits::FILE_BYTES)
+    } else {
+        bounded::read_file(file, limits::FILE_BYTES)
+    };
+    content.map_err(|error| unreadable(file, &error))?.ok_or_else(|| {
+        let message = format!(
+            "{} has more than {} MiB, which are the most; {instead}",
+            called(file),
+            limits::FILE_BYTES >> 20
+        );
+        InputError::because(ErrorReason::TooLarge, message)
+    })
 }
 
 fn directory_of(file: &Path, is_stdin: bool) -> Result<PathBuf, InputError> {
@@ -117,7 +140,9 @@ fn not_a_pipeline(file: &Path, error: &FileError) -> InputError {
 }
 
 fn params_file(file: &Path) -> Result<BTreeMap<String, Value>, InputError> {
-    let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    let text = String::from_utf8(read(file, "pass large data by file")?).map_err(|_| {
+        InputError::new(format!("{} is not UTF-8 text; save it as UTF-8", called(file)))
+    })?;
     // JSON is YAML.
     let values: BTreeMap<String, Json> = serde_saphyr::from_str(&text).map_err(|error| {
         let what = "write a YAML or JSON map from parameters' names to values";
@@ -140,6 +165,7 @@ fn param(pipeline: &v1::Pipeline, name: &str, text: &str) -> Result<Value, Input
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::fs;
 
     const PIPELINE: &str = "\
 name: nightly

@@ -1,23 +1,28 @@
 //! What people see when something is wrong: every refusal through the real command.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{self, Write as _},
     net::TcpListener,
     path::Path,
     process::{Command, Output, Stdio},
+    thread,
 };
 
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use tempfile::TempDir;
+use windlass_proto::v1;
+
+use crate::support::{World, limited, pipeline, reason, script};
 
 fn windlass(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
-        .args(args)
-        .current_dir(dir)
-        .env("NO_COLOR", "1")
-        .env_remove("WINDLASS_SERVER")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    command(dir, args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"));
+    command.args(args).current_dir(dir).env("NO_COLOR", "1").env_remove("WINDLASS_SERVER");
+    command
 }
 
 /// The exit code and all that is said, with what differs from run to run replaced.
@@ -70,6 +75,8 @@ fn a_file_that_breaks_a_rule_is_refused_with_the_place_and_what_to_do() {
         ("empty pipeline", "name: p\nsteps: {}\n"),
         ("empty file", ""),
         ("negative time-out", "name: p\nsteps:\n  a: {run: ':', timeout: -5s}\n"),
+        ("too many at once", "name: p\nmax_parallelism: 5000000000\nsteps:\n  a: {run: ':'}\n"),
+        ("too few at once", "name: p\nmax_parallelism: -1\nsteps:\n  a: {run: ':'}\n"),
         ("unknown key", "name: p\nsteps:\n  a: {run: ':', retires: 3}\n"),
         ("two kinds of work", "name: p\nsteps:\n  a: {run: ':', command: [echo]}\n"),
         ("not YAML", "name: p\nsteps: [\n"),
@@ -113,9 +120,46 @@ fn arguments_that_do_not_fit_the_parameters_are_refused() {
         ("wrong type", run(pipeline, &["-p", "folds=many"])),
         ("unknown", run(pipeline, &["-p", "folds=3", "-p", "rat=1"])),
         ("no value", run(pipeline, &["-p", "folds"])),
+        ("two values", run(pipeline, &["-p", "folds=3", "-p", "folds=4"])),
+        ("two labels", run(pipeline, &["-p", "folds=3", "--label", "a=1", "--label", "a=2"])),
     ]
     .map(|(name, told)| format!("## {name}\n{told}"));
     insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn an_object_that_has_a_name_twice_is_refused() {
+    let pipeline = "name: p\nparameters:\n  o: {type: object}\nsteps:\n  a: {run: ':'}\n";
+    let told = run(pipeline, &["-p", r#"o={"a": 1, "a": 2}"#]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_file_that_never_ends_is_refused() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("pipeline.yaml"), "name: p\nsteps:\n  a: {run: ':'}\n").unwrap();
+    let params = ["run", "pipeline.yaml", "--params-file", "/dev/zero"];
+    let stdin = command(dir.path(), &["validate", "-"])
+        .stdin(File::open("/dev/zero").unwrap())
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(format!(
+        "## file\n{}\n## parameters\n{}\n## standard input\n{}\n## certificates\n{}",
+        said(dir.path(), &windlass(dir.path(), &["validate", "/dev/zero"])),
+        said(dir.path(), &windlass(dir.path(), &params)),
+        said(dir.path(), &stdin),
+        said(dir.path(), &windlass(dir.path(), &["list", "--tls-ca", "/dev/zero"]))
+    ));
+}
+
+#[test]
+fn a_pipe_is_read_as_a_file_is() {
+    let dir = TempDir::new().unwrap();
+    let pipe = dir.path().join("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    thread::spawn(move || fs::write(pipe, "name: p\nsteps:\n  a: {run: ':'}\n"));
+    let output = windlass(dir.path(), &["validate", "pipe"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(dir.path(), &output));
 }
 
 #[test]
@@ -132,6 +176,32 @@ fn a_server_that_is_not_there_is_named_with_what_to_do() {
     let server = format!("http://127.0.0.1:{port}");
     let output = windlass(dir.path(), &["list", "--server", &server]);
     insta::assert_snapshot!(said(dir.path(), &output).replace(&port.to_string(), "PORT"));
+}
+
+#[test]
+fn a_connection_that_cannot_be_secured_is_told_with_what_to_do() {
+    let dir = TempDir::new().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // It speaks HTTP, and no TLS.
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        // Until the client goes, whose words are in the way of a clean end.
+        io::copy(&mut client, &mut io::sink()).ok();
+    });
+    let url = format!("https://127.0.0.1:{port}");
+    let list = |args: &[&str]| {
+        let args: Vec<_> = ["list", "--server", &url].iter().chain(args).copied().collect();
+        said(dir.path(), &windlass(dir.path(), &args)).replace(&port.to_string(), "PORT")
+    };
+    let told = [
+        ("a file that is not there", list(&["--tls-ca", "no-such-file"])),
+        ("a certificate without a key", list(&["--tls-cert", "client.pem"])),
+        ("a server without TLS", list(&[])),
+    ]
+    .map(|(name, told)| format!("## {name}\n{told}"));
+    insta::assert_snapshot!(told.join("\n"));
 }
 
 #[test]
@@ -153,4 +223,74 @@ fn a_damaged_store_is_named_and_left_alone() {
     let output = windlass(dir.path(), &["dev", "--listen", "127.0.0.1:0", "--state-dir", "state"]);
     assert_eq!(fs::read(state.join("state.db")).unwrap(), garbage);
     insta::assert_snapshot!(said(dir.path(), &output));
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_named_with_what_to_do() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    fs::create_dir_all(dir.path().join("odd/state.db")).unwrap();
+    fs::create_dir_all(dir.path().join("blocked")).unwrap();
+    fs::write(dir.path().join("blocked/attempts"), "").unwrap();
+    let told = ["file", "odd", "blocked"].map(|state| {
+        let args = ["dev", "--listen", "127.0.0.1:0", "--state-dir", state];
+        format!("## {state}\n{}", said(dir.path(), &windlass(dir.path(), &args)))
+    });
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test]
+async fn a_log_that_its_step_has_cut_off_is_refused_with_what_may_have_done_it() {
+    let world = World::processes().await;
+    // What is written later lies behind a hole.
+    let cut = "echo one; : > \"$(dirname \"$WINDLASS_OUTPUT\")/log\"; echo two";
+    let run_id = world.submit(pipeline("cuts", vec![script("a", cut)])).await;
+    assert_eq!(world.until_ended(&run_id).await.state(), v1::RunState::Succeeded);
+    let request = v1::StreamLogsRequest { run_id, ..Default::default() };
+    let mut lines = world.logs().stream_logs(request).await.unwrap().into_inner();
+    let refused = limited(lines.message()).await.unwrap_err();
+    assert_eq!(reason(&refused), "DAMAGED");
+    assert!(refused.message().contains("a step has written to it"), "{}", refused.message());
+}
+
+/// What a method of `RunService` answers to a message of another type than its own.
+async fn answered<T: prost::Message + 'static>(
+    world: &World,
+    method: &str,
+    message: T,
+) -> tonic::Status {
+    let mut service = tonic::client::Grpc::new(world.channel());
+    service.ready().await.unwrap();
+    let path = format!("/windlass.v1.RunService/{method}").parse().unwrap();
+    let codec = tonic_prost::ProstCodec::<T, v1::SubmitRunResponse>::default();
+    service.unary(tonic::Request::new(message), path, codec).await.unwrap_err()
+}
+
+/// docs/errors.md promises these codes, and that nothing else is refused without a reason.
+#[tokio::test]
+async fn what_the_transport_refuses_before_a_service_sees_it_has_a_code_and_no_reason() {
+    let world = World::simulated().await;
+    let huge = v1::SubmitRunRequest { request_id: "x".repeat(16 << 20), ..Default::default() };
+    // Its first field is a number, where that of the request is a text.
+    let not_a_request = prost_types::Duration { seconds: 1, nanos: 0 };
+    let mut deep = prost_types::Value::default();
+    for _ in 0..90 {
+        let list = prost_types::ListValue { values: vec![deep] };
+        deep = prost_types::Value { kind: Some(prost_types::value::Kind::ListValue(list)) };
+    }
+    let arguments = [("x".to_owned(), deep)].into();
+    let deep = v1::SubmitRunRequest { arguments, ..Default::default() };
+    let told = [
+        ("too large", answered(&world, "SubmitRun", huge).await),
+        ("not a request", answered(&world, "SubmitRun", not_a_request).await),
+        ("too deep", answered(&world, "SubmitRun", deep).await),
+        ("no such method", answered(&world, "SubmitAll", v1::SubmitRunRequest::default()).await),
+    ]
+    .map(|(name, status)| {
+        assert_eq!(reason(&status), "", "{name}");
+        // Where it went wrong comes before what did.
+        let what = status.message().rsplit(": ").next().unwrap_or_default().to_owned();
+        format!("{name}: {:?} ({what})", status.code())
+    });
+    insta::assert_snapshot!(told.join("\n"));
 }

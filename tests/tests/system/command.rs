@@ -111,3 +111,40 @@ fn output_for_programs_is_json_alone() {
     let mut texts = events.iter().map(|event| &event["line"]["text"]);
     assert!(texts.any(|text| text == "attempt 3: connected"), "{events:?}");
 }
+
+#[test]
+fn a_step_that_is_tried_again_at_once_is_told_of_with_the_cause() {
+    let dir = TempDir::new().unwrap();
+    let script =
+        "[ $WINDLASS_ATTEMPT = 1 ] || exit 0; until [ -e go ]; do sleep 0.02; done; exit 7";
+    let pipeline = format!("name: p\nsteps:\n  a: {{run: '{script}', retry: 1}}\n");
+    fs::write(dir.path().join("pipeline.yaml"), pipeline).unwrap();
+    let stdout = dir.path().join("stdout");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+        .args(["run", "pipeline.yaml"])
+        .current_dir(dir.path())
+        .stdout(Stdio::from(fs::File::create(&stdout).unwrap()))
+        .spawn()
+        .unwrap();
+    let told = || fs::read_to_string(&stdout).unwrap();
+    until(|| told().contains("a started"));
+    fs::write(dir.path().join("go"), "").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let cause = "a failed in attempt 1: the program ended with exit code 7; its log may say why; it is tried again";
+    assert!(told().contains(cause), "{}", told());
+}
+
+#[test]
+fn a_log_that_goes_to_no_terminal_has_no_colors() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("pipeline.yaml"), "name: p\nsteps:\n  a: {run: ':'}\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+        .args(["run", "pipeline.yaml"])
+        .current_dir(dir.path())
+        .env("WINDLASS_LOG", "debug")
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains(" DEBUG ") && !log.contains('\u{1b}'), "{log}");
+}

@@ -6,5 +6,6 @@ mod api;
 mod bad_input;
 mod command;
 mod examples;
+mod full_disk;
 mod recovery;
 mod support;

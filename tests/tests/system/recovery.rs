@@ -5,7 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use crate::support::{Runs, limited, pipeline, script, until_ended};
@@ -27,7 +27,9 @@ impl Server {
             .arg(state_dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
+            .env("NO_COLOR", "1")
+            .env("WINDLASS_LOG", "off")
             .spawn()
             .unwrap();
         let server = Self { child, address: format!("http://{listen}") };
@@ -59,6 +61,13 @@ impl Server {
 async fn submit(server: &Server, pipeline: v1::Pipeline) -> String {
     let request = v1::SubmitRunRequest { pipeline: Some(pipeline), ..Default::default() };
     server.runs().await.submit_run(request).await.unwrap().into_inner().run.unwrap().run_id
+}
+
+/// What a command that has ended has said, with what differs from run to run replaced.
+fn said(dir: &Path, output: &Output) -> String {
+    let code = output.status.code().map_or("none".to_owned(), |code| code.to_string());
+    let said = String::from_utf8_lossy(&output.stderr);
+    format!("exit code {code}\n{said}").replace(dir.to_str().unwrap(), "DIR")
 }
 
 /// How often each line stands in a file.
@@ -152,9 +161,7 @@ async fn a_second_server_on_the_same_state_directory_says_who_holds_it_and_leave
         .env("NO_COLOR", "1")
         .output()
         .unwrap();
-    assert!(!second.status.success());
-    let said = String::from_utf8_lossy(&second.stderr);
-    insta::assert_snapshot!(said.replace(dir.path().to_str().unwrap(), "DIR"));
+    insta::assert_snapshot!(said(dir.path(), &second));
     let run = submit(&server, pipeline("goes-on", vec![script("a", ":")])).await;
     assert_eq!(until_ended(&mut server.runs().await, &run).await.state(), RunState::Succeeded);
     server.kill();
@@ -166,11 +173,18 @@ async fn a_run_that_was_paused_or_had_ended_is_found_as_it_was() {
     let server = Server::start(dir.path()).await;
     let ended = submit(&server, pipeline("ended", vec![script("fails", "exit 3")])).await;
     assert_eq!(until_ended(&mut server.runs().await, &ended).await.state(), RunState::Failed);
-    let paused =
-        submit(&server, pipeline("paused", vec![script("slow", "sleep 0.3"), script("next", ":")]))
-            .await;
-    let request = v1::PauseRunRequest { run_id: paused.clone() };
-    server.runs().await.pause_run(request).await.unwrap();
+    let gate = dir.path().join("gate");
+    let slow = format!("until [ -e {} ]; do sleep 0.02; done", gate.display());
+    let next = v1::Step { depends_on: vec!["slow".into()], ..script("next", ":") };
+    let paused = submit(&server, pipeline("paused", vec![script("slow", &slow), next])).await;
+    let mut runs = server.runs().await;
+    limited(async {
+        while step(&mut runs, &paused).await.state() != StepState::Running {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    runs.pause_run(v1::PauseRunRequest { run_id: paused.clone() }).await.unwrap();
     server.kill();
     let server = Server::start(dir.path()).await;
     let mut runs = server.runs().await;
@@ -179,7 +193,42 @@ async fn a_run_that_was_paused_or_had_ended_is_found_as_it_was() {
     assert_eq!((run.state(), run.reason()), (RunState::Failed, v1::Reason::StepFailed));
     let run = runs.get_run(get(&paused)).await.unwrap().into_inner().run.unwrap();
     assert_eq!(run.state(), RunState::Paused);
+    fs::write(&gate, "").unwrap();
     runs.resume_run(v1::ResumeRunRequest { run_id: paused.clone() }).await.unwrap();
     assert_eq!(until_ended(&mut runs, &paused).await.state(), RunState::Succeeded);
     server.kill();
+}
+
+#[tokio::test]
+async fn a_server_whose_state_directory_is_removed_ends_and_takes_nothing_more() {
+    let dir = TempDir::new().unwrap();
+    let state = dir.path().join("state");
+    let server = Server::start(&state).await;
+    let mut runs = server.runs().await;
+    let run = submit(&server, pipeline("before", vec![script("a", ":")])).await;
+    until_ended(&mut runs, &run).await;
+    fs::remove_dir_all(&state).unwrap();
+    let output = server.child.wait_with_output().unwrap();
+    insta::assert_snapshot!(said(dir.path(), &output));
+    let request = v1::SubmitRunRequest {
+        pipeline: Some(pipeline("after", vec![script("a", ":")])),
+        ..Default::default()
+    };
+    assert!(runs.submit_run(request).await.is_err());
+}
+
+#[test]
+fn an_empty_store_beside_the_attempts_of_runs_is_refused_and_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let run = "run_0123456789abcdefghijklmnop";
+    fs::create_dir_all(dir.path().join("attempts").join(run)).unwrap();
+    fs::write(dir.path().join("state.db"), "").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+        .args(["dev", "--listen", "127.0.0.1:0", "--state-dir"])
+        .arg(dir.path())
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(said(dir.path(), &output));
+    assert_eq!(fs::metadata(dir.path().join("state.db")).unwrap().len(), 0);
 }

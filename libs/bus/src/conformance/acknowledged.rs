@@ -14,9 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
+use windlass_proto::subject::Subject;
 
-use super::fixture::{EVENT, Fixture, ack, fetch, fetch_all, fetch_one, number_of, soon};
+use super::fixture::{EVENT, Fixture, ack, fetch, fetch_all, fetch_one, number_of, soon, traced};
+use crate::{BusError, Message};
 
 /// What is published before anybody consumes is there when somebody does.
 pub async fn a_message_waits_for_its_consumer(fixture: Fixture) {
@@ -37,6 +40,52 @@ pub async fn an_acknowledged_message_does_not_come_again(fixture: Fixture) {
     fixture.publish(EVENT, 3).await;
     let mut consumer = fixture.consume(EVENT).await;
     assert_eq!(ack(fetch_one(&mut *consumer).await).await, 3);
+}
+
+/// What goes with a message comes with it, also when it comes again.
+pub async fn headers_come_with_their_message(fixture: Fixture) {
+    let headers = traced();
+    let message = Message { payload: Bytes::from_static(b"traced"), headers: headers.clone() };
+    soon(fixture.bus.publish(EVENT, message)).await.expect("published");
+    fixture.publish(EVENT, 1).await;
+    let mut consumer = fixture.consume(EVENT).await;
+    for _ in 0..2 {
+        let deliveries = fetch_all(&mut *consumer, 2).await;
+        let traced = deliveries.iter().find(|delivery| delivery.payload == "traced");
+        assert_eq!(traced.expect("it is one of the two").headers, headers);
+        assert!(deliveries.iter().any(|delivery| delivery.headers.is_empty()));
+    }
+}
+
+/// Work that goes on leaves the message where it is.
+pub async fn progress_neither_acknowledges_nor_gives_back(fixture: Fixture) {
+    let mut first = fixture.consume(EVENT).await;
+    let mut second = fixture.consume(EVENT).await;
+    fixture.publish(EVENT, 1).await;
+    let delivery = fetch_one(&mut *first).await;
+    soon(delivery.receipt.progress()).await.expect("told");
+    fixture.publish(EVENT, 2).await;
+    assert_eq!(ack(fetch_one(&mut *second).await).await, 2);
+    soon(delivery.receipt.progress()).await.expect("told");
+    drop(delivery);
+    let again = fetch_one(&mut *second).await;
+    assert_eq!((number_of(&again.payload), again.deliveries), (1, 2));
+    ack(again).await;
+}
+
+/// However many dead letters nobody takes, another one finds its place, and the last one is there.
+pub async fn a_dead_letter_never_waits(fixture: Fixture) {
+    let letters = fixture.dead_letters * 2;
+    for number in 0..letters {
+        fixture.publish(Subject::DeadLetter, number).await;
+    }
+    let mut consumer = fixture.consume(Subject::DeadLetter).await;
+    let mut taken = Vec::new();
+    while taken.last() != Some(&(letters - 1)) {
+        taken.push(ack(fetch_one(&mut *consumer).await).await);
+    }
+    assert!(taken.len() <= fixture.dead_letters as usize, "{taken:?}");
+    assert!(taken.iter().copied().eq(taken[0]..letters), "the oldest were dropped: {taken:?}");
 }
 
 /// The order of publication is the order of delivery, while nothing is given back.
@@ -190,6 +239,22 @@ pub async fn a_given_up_fetch_loses_nothing(fixture: Fixture) {
 
 async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context).is_pending())).await
+}
+
+/// What is offered is accepted while there is room, and refused at once where there is none.
+pub async fn a_full_subject_refuses_what_is_offered(fixture: Fixture) {
+    let offer = async || soon(fixture.bus.offer(EVENT, Bytes::new().into())).await;
+    for _ in 0..fixture.capacity {
+        offer().await.expect("there is room");
+    }
+    let refused = offer().await.expect_err("there is no room");
+    assert!(matches!(refused, BusError::Full { .. }) && refused.is_retryable(), "{refused}");
+    let mut consumer = fixture.consume(EVENT).await;
+    let taken = fetch_one(&mut *consumer).await;
+    assert!(offer().await.is_err(), "what is taken and not acknowledged takes up room");
+    soon(taken.receipt.ack()).await.expect("acknowledged");
+    // An implementation may answer an acknowledgement before it has made room.
+    soon(async { while offer().await.is_err() {} }).await;
 }
 
 /// No more is accepted than there is room for, and all that waited arrives.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use windlass_proto::{id::RunId, subject::Subject};
 
-use crate::{Bus, Consumer, Delivery, Heard, Listener};
+use crate::{Bus, Consumer, Delivery, Headers, Heard, Limits, Listener};
 
 /// How long anything may take that is to happen: far longer than it does.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,25 +16,31 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Fixture {
     pub(super) bus: Arc<dyn Bus>,
     pub(super) capacity: u32,
+    pub(super) dead_letters: u32,
     pub(super) backlog: u32,
 }
 
 impl Fixture {
-    /// Takes a bus that holds nothing; how many messages a subject of it holds before publishers wait, at least 10; and
-    /// how far a listener may surely not be behind.
+    /// Takes a bus that holds nothing, and its limits; a queue holds at least 10 messages. Of the backlog it need only be
+    /// true that a listener cannot be further behind.
     ///
     /// # Panics
     ///
-    /// If a number is too small or too large to try.
-    pub fn new(bus: impl Bus, capacity: usize, backlog: usize) -> Self {
+    /// If a limit is too small or too large to try.
+    pub fn new(bus: impl Bus, limits: Limits) -> Self {
         let number = |count| u32::try_from(count).expect("small enough to be tried");
-        assert!(capacity >= 10, "a capacity of {capacity} is too small for these tests");
-        Self { bus: Arc::new(bus), capacity: number(capacity), backlog: number(backlog) }
+        assert!(limits.queue >= 10, "a queue of {} is too small for these tests", limits.queue);
+        Self {
+            bus: Arc::new(bus),
+            capacity: number(limits.queue),
+            dead_letters: number(limits.dead_letters),
+            backlog: number(limits.backlog),
+        }
     }
 
     pub(super) async fn publish(&self, subject: Subject, number: u32) {
         let payload = Bytes::copy_from_slice(&number.to_le_bytes());
-        soon(self.bus.publish(subject, payload)).await.expect("published");
+        soon(self.bus.publish(subject, payload.into())).await.expect("published");
     }
 
     /// Publishes numbers in a task of its own, waiting where it must.
@@ -92,9 +98,22 @@ pub(super) fn number_of(payload: &Bytes) -> u32 {
 /// Hears a number, or none where there was a gap.
 pub(super) async fn hear(listener: &mut dyn Listener) -> Option<u32> {
     match soon(listener.next()).await.expect("something is heard") {
-        Heard::Message(payload) => Some(number_of(&payload)),
+        Heard::Message(message) => Some(number_of(&message.payload)),
         Heard::Gap => None,
     }
+}
+
+/// The context of a trace.
+pub(super) fn traced() -> Headers {
+    let mut headers = Headers::default();
+    for (name, value) in [
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ("tracestate", "a=1, b=some: thing"),
+        ("baggage", ""),
+    ] {
+        headers.insert(name, value).expect("it can be sent");
+    }
+    headers
 }
 
 /// A subject that is acknowledged.

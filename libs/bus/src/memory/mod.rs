@@ -12,10 +12,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use windlass_proto::subject::Subject;
 
-use crate::{Bus, BusError, Consumer, Listener};
+use crate::{Bus, BusError, Consumer, Listener, Message};
 use queue::{Queue, QueueConsumer};
 use topic::Topics;
 
@@ -24,13 +23,15 @@ use topic::Topics;
 pub struct Limits {
     /// How many messages an acknowledged subject holds that are not acknowledged; further publishers wait.
     pub queue: usize,
+    /// How many dead letters are held before the oldest ones are dropped.
+    pub dead_letters: usize,
     /// How many messages a listener may be behind before the oldest ones are lost to it.
     pub backlog: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { queue: 65_536, backlog: 1024 }
+        Self { queue: 65_536, dead_letters: 1024, backlog: 1024 }
     }
 }
 
@@ -53,13 +54,22 @@ impl MemoryBus {
 
     /// A bus with other limits; each is at least 1.
     pub fn with_limits(limits: Limits) -> Self {
-        let limits = Limits { queue: limits.queue.max(1), backlog: limits.backlog.max(1) };
+        let Limits { queue, dead_letters, backlog } = limits;
+        let limits = Limits {
+            queue: queue.max(1),
+            dead_letters: dead_letters.max(1),
+            backlog: backlog.max(1),
+        };
         Self { limits, queues: Mutex::default(), topics: Arc::new(Topics::new(limits.backlog)) }
     }
 
     fn queue(&self, subject: Subject) -> Arc<Queue> {
+        let capacity = match subject {
+            Subject::DeadLetter => self.limits.dead_letters,
+            _ => self.limits.queue,
+        };
         let mut queues = lock(&self.queues);
-        Arc::clone(queues.entry(subject).or_insert_with(|| Arc::new(Queue::new(self.limits.queue))))
+        Arc::clone(queues.entry(subject).or_insert_with(|| Arc::new(Queue::new(capacity))))
     }
 }
 
@@ -71,13 +81,27 @@ impl Default for MemoryBus {
 
 #[async_trait]
 impl Bus for MemoryBus {
-    async fn publish(&self, subject: Subject, payload: Bytes) -> Result<(), BusError> {
-        if subject.is_acknowledged() {
-            self.queue(subject).put(payload).await
-        } else {
-            self.topics.tell(subject, payload);
-            Ok(())
+    async fn publish(&self, subject: Subject, message: Message) -> Result<(), BusError> {
+        match subject {
+            Subject::DeadLetter => self.queue(subject).put_over_the_oldest(message),
+            _ if subject.is_acknowledged() => self.queue(subject).put(message).await?,
+            _ => self.topics.tell(subject, message),
         }
+        Ok(())
+    }
+
+    async fn offer(&self, subject: Subject, message: Message) -> Result<(), BusError> {
+        match subject {
+            Subject::DeadLetter => self.queue(subject).put_over_the_oldest(message),
+            _ if subject.is_acknowledged() => {
+                self.queue(subject).put_where_there_is_room(message).map_err(|_full| {
+                    let reason = format!("it holds {} messages", self.limits.queue);
+                    BusError::Full { subject: subject.to_string(), reason }
+                })?;
+            }
+            _ => self.topics.tell(subject, message),
+        }
+        Ok(())
     }
 
     async fn consume(&self, subject: Subject) -> Result<Box<dyn Consumer>, BusError> {
@@ -92,6 +116,10 @@ impl Bus for MemoryBus {
             return Err(BusError::WrongKind { subject: subject.to_string(), verb: "listen to" });
         }
         Ok(Box::new(self.topics.listen(subject)))
+    }
+
+    async fn check(&self) -> Result<(), BusError> {
+        Ok(())
     }
 }
 

@@ -14,14 +14,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, Semaphore, TryAcquireError},
     time::Instant,
 };
 
 use super::lock;
-use crate::{BusError, Consumer, Delivery, Receipt, Settle};
+use crate::{BusError, Consumer, Delivery, Message, Receipt, Settle};
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -37,23 +36,23 @@ pub(super) struct Queue {
 struct Contents {
     next_sequence: u64,
     /// By ascending sequence.
-    ready: VecDeque<Message>,
-    delayed: BTreeMap<(Instant, u64), Message>,
+    ready: VecDeque<Held>,
+    delayed: BTreeMap<(Instant, u64), Held>,
     taken: BTreeMap<u64, Taken>,
 }
 
 #[derive(Debug)]
-struct Message {
+struct Held {
     sequence: u64,
     /// How often it was delivered so far.
     deliveries: u32,
-    payload: Bytes,
+    message: Message,
 }
 
 #[derive(Debug)]
 struct Taken {
     consumer: u64,
-    message: Message,
+    held: Held,
 }
 
 impl Queue {
@@ -67,17 +66,33 @@ impl Queue {
     }
 
     /// Puts a message at the end, as soon as there is room.
-    pub(super) async fn put(&self, payload: Bytes) -> Result<(), BusError> {
+    pub(super) async fn put(&self, message: Message) -> Result<(), BusError> {
         let room =
             self.room.acquire().await.map_err(|_| BusError::Unavailable("it was closed".into()))?;
         room.forget();
-        let mut contents = lock(&self.contents);
-        let sequence = contents.next_sequence;
-        contents.next_sequence += 1;
-        contents.ready.push_back(Message { sequence, deliveries: 0, payload });
-        drop(contents);
+        lock(&self.contents).append(message);
         self.ready.notify_one();
         Ok(())
+    }
+
+    /// Puts a message at the end at once, where there is room.
+    pub(super) fn put_where_there_is_room(&self, message: Message) -> Result<(), TryAcquireError> {
+        self.room.try_acquire()?.forget();
+        lock(&self.contents).append(message);
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    /// Puts a message at the end at once; where there is no room, the oldest one makes it.
+    pub(super) fn put_over_the_oldest(&self, message: Message) {
+        let mut contents = lock(&self.contents);
+        match self.room.try_acquire() {
+            Ok(room) => room.forget(),
+            Err(_full) => contents.drop_oldest(),
+        }
+        contents.append(message);
+        drop(contents);
+        self.ready.notify_one();
     }
 
     /// Takes what is ready, or tells when the next message will be, if that is known.
@@ -103,27 +118,29 @@ impl Queue {
     }
 
     fn deliver(self: &Arc<Self>, contents: &mut Contents, consumer: u64) -> Option<Delivery> {
-        let mut message = contents.ready.pop_front()?;
-        message.deliveries = message.deliveries.saturating_add(1);
+        let mut held = contents.ready.pop_front()?;
+        held.deliveries = held.deliveries.saturating_add(1);
+        let Message { payload, headers } = held.message.clone();
         let delivery = Delivery {
-            payload: message.payload.clone(),
-            deliveries: message.deliveries,
+            payload,
+            headers,
+            deliveries: held.deliveries,
             receipt: Receipt::new(QueueReceipt {
                 queue: Arc::clone(self),
-                sequence: message.sequence,
-                deliveries: message.deliveries,
+                sequence: held.sequence,
+                deliveries: held.deliveries,
             }),
         };
-        contents.taken.insert(message.sequence, Taken { consumer, message });
+        contents.taken.insert(held.sequence, Taken { consumer, held });
         Some(delivery)
     }
 
     fn give_back(&self, sequence: u64, deliveries: u32) {
         let mut contents = lock(&self.contents);
-        let Some(message) = contents.claim(sequence, deliveries) else {
+        let Some(held) = contents.claim(sequence, deliveries) else {
             return;
         };
-        contents.make_ready(message);
+        contents.make_ready(held);
         drop(contents);
         self.ready.notify_one();
     }
@@ -132,8 +149,8 @@ impl Queue {
         let mut contents = lock(&self.contents);
         let taken: Vec<_> =
             contents.taken.extract_if(.., |_, taken| taken.consumer == consumer).collect();
-        for (_, Taken { message, .. }) in taken {
-            contents.make_ready(message);
+        for (_, Taken { held, .. }) in taken {
+            contents.make_ready(held);
         }
         drop(contents);
         self.ready.notify_one();
@@ -141,22 +158,35 @@ impl Queue {
 }
 
 impl Contents {
+    fn append(&mut self, message: Message) {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.ready.push_back(Held { sequence, deliveries: 0, message });
+    }
+
+    /// Drops one of the oldest messages: of those that nobody has if there is any. One that was taken cannot be given back then.
+    fn drop_oldest(&mut self) {
+        if self.ready.pop_front().is_none() && self.delayed.pop_first().is_none() {
+            self.taken.pop_first();
+        }
+    }
+
     /// Takes a message out of the hands of its consumer, unless it was given back since and may be somebody else's now.
-    fn claim(&mut self, sequence: u64, deliveries: u32) -> Option<Message> {
-        self.taken.get(&sequence).filter(|taken| taken.message.deliveries == deliveries)?;
-        self.taken.remove(&sequence).map(|taken| taken.message)
+    fn claim(&mut self, sequence: u64, deliveries: u32) -> Option<Held> {
+        self.taken.get(&sequence).filter(|taken| taken.held.deliveries == deliveries)?;
+        self.taken.remove(&sequence).map(|taken| taken.held)
     }
 
     /// Puts a message where its sequence belongs: near the front, since what is given back is among the oldest.
-    fn make_ready(&mut self, message: Message) {
-        let place = self.ready.partition_point(|other| other.sequence < message.sequence);
-        self.ready.insert(place, message);
+    fn make_ready(&mut self, held: Held) {
+        let place = self.ready.partition_point(|other| other.sequence < held.sequence);
+        self.ready.insert(place, held);
     }
 
     fn end_delays(&mut self, now: Instant) {
         while let Some(entry) = self.delayed.first_entry().filter(|entry| entry.key().0 <= now) {
-            let message = entry.remove();
-            self.make_ready(message);
+            let held = entry.remove();
+            self.make_ready(held);
         }
     }
 }
@@ -213,9 +243,8 @@ struct QueueReceipt {
 impl Settle for QueueReceipt {
     async fn ack(self: Box<Self>) -> Result<(), BusError> {
         let mut contents = lock(&self.queue.contents);
-        let claimed = contents.claim(self.sequence, self.deliveries);
-        drop(contents);
-        if claimed.is_some() {
+        if contents.claim(self.sequence, self.deliveries).is_some() {
+            // Under the lock: whoever holds it and finds no room finds a message to drop.
             self.queue.room.add_permits(1);
         }
         Ok(())
@@ -225,12 +254,17 @@ impl Settle for QueueReceipt {
         let now = Instant::now();
         let due = now.checked_add(delay).unwrap_or(now + Duration::from_hours(24 * 365));
         let mut contents = lock(&self.queue.contents);
-        if let Some(message) = contents.claim(self.sequence, self.deliveries) {
-            contents.delayed.insert((due, message.sequence), message);
+        if let Some(held) = contents.claim(self.sequence, self.deliveries) {
+            contents.delayed.insert((due, held.sequence), held);
         }
         drop(contents);
         // Every waiting consumer keeps its own time, so that none depends on another one's life.
         self.queue.ready.notify_waiters();
+        Ok(())
+    }
+
+    /// There is no time by which a message must be acknowledged.
+    async fn progress(&self) -> Result<(), BusError> {
         Ok(())
     }
 }

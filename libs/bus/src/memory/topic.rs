@@ -6,12 +6,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::sync::broadcast::{self, error::RecvError};
 use windlass_proto::subject::Subject;
 
 use super::lock;
-use crate::{BusError, Heard, Listener};
+use crate::{BusError, Heard, Listener, Message};
 
 #[derive(Debug)]
 pub(super) struct Topics {
@@ -22,7 +21,7 @@ pub(super) struct Topics {
 
 #[derive(Debug)]
 struct Topic {
-    sender: broadcast::Sender<Bytes>,
+    sender: broadcast::Sender<Message>,
     /// Counted under the same lock as the topic is made and dropped.
     listeners: usize,
 }
@@ -33,10 +32,10 @@ impl Topics {
     }
 
     /// Hands a message to all who listen now.
-    pub(super) fn tell(&self, subject: Subject, payload: Bytes) {
+    pub(super) fn tell(&self, subject: Subject, message: Message) {
         if let Some(topic) = lock(&self.heard).get(&subject) {
             // A topic has a listener; one that is just leaving need not hear it.
-            let _ = topic.sender.send(payload);
+            let _ = topic.sender.send(message);
         }
     }
 
@@ -61,14 +60,14 @@ impl Topics {
 pub(super) struct TopicListener {
     topics: Arc<Topics>,
     subject: Subject,
-    receiver: broadcast::Receiver<Bytes>,
+    receiver: broadcast::Receiver<Message>,
 }
 
 #[async_trait]
 impl Listener for TopicListener {
     async fn next(&mut self) -> Result<Heard, BusError> {
         match self.receiver.recv().await {
-            Ok(payload) => Ok(Heard::Message(payload)),
+            Ok(message) => Ok(Heard::Message(message)),
             Err(RecvError::Lagged(_)) => Ok(Heard::Gap),
             Err(RecvError::Closed) => Err(BusError::Unavailable("it was closed".into())),
         }
@@ -98,7 +97,7 @@ mod tests {
         let topics = Arc::new(Topics::new(4));
         let run = "run_0123456789abcdefghijklmnop".parse().unwrap();
         let subject = Subject::Change { run };
-        topics.tell(subject, Bytes::new());
+        topics.tell(subject, Message::default());
         assert_eq!(topics.len(), 0);
         let (one, other) = (topics.listen(subject), topics.listen(subject));
         drop(one);

@@ -136,6 +136,7 @@ impl Run {
             Event::Submitted => self.begin(now, out),
             Event::Order(order) => self.order(*order, now, out),
             Event::Report(report) => self.report(report, now, out)?,
+            Event::Defect(defect) => self.defect(defect, now, out),
             Event::Wake => self.wake(now, out),
         }
         self.end_if_done(now, out);

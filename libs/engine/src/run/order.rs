@@ -47,6 +47,7 @@ impl Run {
         self.record.state = RunState::Running;
         self.record.stop_cause = None;
         self.record.failed_step = None;
+        self.record.defect = None;
         self.record.paused_ms = 0;
         self.record.retries = self.record.retries.saturating_add(1);
         self.record.started_at = now;

@@ -1,5 +1,7 @@
 //! How a run comes to its end before its steps do.
 
+use std::sync::Arc;
+
 use super::{Run, ended::ended_without_attempt};
 use crate::{
     output::{AttemptRef, Effect, Output},
@@ -20,6 +22,19 @@ impl Run {
                 self.give_up(step, Reason::RunStopped(cause), out);
             }
         }
+    }
+
+    /// Fails the run, since it would wait for ever for what a lost record told. The first defect is kept.
+    pub(super) fn defect(&mut self, defect: &Arc<str>, now: Timestamp, out: &mut Output) {
+        self.begin(now, out);
+        if self.record.state.is_final() {
+            return;
+        }
+        if self.record.defect.is_none() {
+            self.record.defect = Some(defect.clone());
+            out.delta.run = true;
+        }
+        self.stop(StopCause::Defect, now, out);
     }
 
     /// Has a step's attempt stopped. Whether and when it had begun to run stays known.
@@ -68,7 +83,7 @@ impl Run {
     pub(super) fn final_state(&self) -> RunState {
         match self.record.stop_cause {
             Some(StopCause::Cancelled) => RunState::Cancelled,
-            Some(StopCause::Failure | StopCause::TimedOut) => RunState::Failed,
+            Some(StopCause::Failure | StopCause::TimedOut | StopCause::Defect) => RunState::Failed,
             None if self.record.count(StepState::Failed) > 0 => RunState::Failed,
             None => RunState::Succeeded,
         }

@@ -6,7 +6,7 @@
 //!
 //! **Line**: `TIME ACTION; ACTION => WHAT FOLLOWS`. Times are milliseconds since the beginning. Actions:
 //!
-//! - `submit`, `wake`, `cancel`, `pause`, `resume`, `retry`
+//! - `submit`, `wake`, `cancel`, `pause`, `resume`, `retry`, `defect`
 //! - `go`, or `go 2`: dispatch, with room for two
 //! - `a1 PHASE`: a report of step a's attempt 1; `starting`, `running`, `ok`, `stopped`, `not_created`, or a failure's reason;
 //!   with `created=`, `started=`, `ended=` where the times are told
@@ -109,6 +109,7 @@ impl Play {
             "pause" => Event::Order(Order::Pause),
             "resume" => Event::Order(Order::Resume),
             "retry" => Event::Order(Order::Retry),
+            "defect" => Event::Defect("as told".into()),
             "go" => {
                 let room = rest.parse().unwrap_or(usize::MAX);
                 self.run.dispatch(room, self.now, out);

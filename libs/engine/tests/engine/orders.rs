@@ -1,8 +1,11 @@
-//! Cancelling, in every phase of a step.
+//! Cancelling, in every phase of a step; and what stops a run just so: a record that cannot be understood.
 
-use windlass_engine::record::{RunState, StepState};
+use windlass_engine::{
+    reason::StopCause,
+    record::{RunState, StepState},
+};
 
-use super::notation::{Play, check};
+use super::notation::{Play, at, check};
 
 #[test]
 fn a_cancel_may_overtake_the_news_of_the_run() {
@@ -90,4 +93,29 @@ fn any_order_begins_a_run() {
         assert_eq!(play.run.record().state, RunState::Running);
         assert_eq!(play.step("a").state, StepState::Ready);
     }
+}
+
+#[test]
+fn a_defect_fails_the_run_as_soon_as_what_runs_has_ended_and_a_retry_forgets_it() {
+    let mut play = check(
+        "a b<-a",
+        "0 submit; go => RUNNING a=queued launch:a1
+         1 defect     => STOPPING(defect) a=stopping(run:defect) b=skipped(run:defect) stop:a1
+         2 defect     =>
+         3 a1 stopped => FAILED(defect) a=cancelled(run:defect) a1~cancelled(defect)
+         4 defect     =>",
+    );
+    assert_eq!(play.run.record().defect.as_deref(), Some("as told"));
+    play.goes_on("5 retry; go => RUNNING a=queued b=waiting launch:a2");
+    assert_eq!(play.run.record().defect, None);
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_condemned_unless_it_has_ended() {
+    let mut record = check("a", "0 submit; go => RUNNING a=queued launch:a1").run.record().clone();
+    assert!(record.condemn("first".into(), at(3)));
+    assert!(!record.condemn("second".into(), at(4)));
+    let expected = (RunState::Failed, Some(StopCause::Defect), at(3), Some("first"));
+    let defect = record.defect.as_deref();
+    assert_eq!((record.state, record.stop_cause, record.ended_at, defect), expected);
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{
     collection::{Named, NamedTexts, OneOrMany, Words},
     entry::{ParameterEntry, RetryEntry},
-    quantity::{Duration, Memory},
+    quantity::{Duration, Memory, whole_number},
 };
 
 /// A pipeline: steps, and in which order they run.
@@ -31,7 +31,7 @@ pub(crate) struct Pipeline {
     #[serde(default)]
     pub(crate) failure_mode: Option<FailureMode>,
     /// The most attempts at once; no limit by default.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_number")]
     pub(crate) max_parallelism: Option<u32>,
     /// The least time between two starts.
     #[serde(default)]
@@ -189,7 +189,7 @@ pub(crate) enum TriggerRule {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Retry {
     /// Retries of the step's own failures; 0 by default.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_number")]
     #[schemars(range(max = 10_000))]
     pub(crate) limit: Option<u32>,
     /// Before the first retry; none by default.
@@ -207,7 +207,7 @@ pub(crate) struct Retry {
     #[schemars(range(min = 0, max = 1))]
     pub(crate) jitter: Option<f64>,
     /// Retries of failures that are not the step's own, such as a lost host; 3 by default.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_number")]
     #[schemars(range(max = 10_000))]
     pub(crate) system_limit: Option<u32>,
 }

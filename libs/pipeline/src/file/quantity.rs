@@ -1,4 +1,4 @@
-//! Durations and amounts of memory, as people write them.
+//! Durations, amounts of memory and whole numbers, as people write them.
 
 use std::{borrow::Cow, fmt};
 
@@ -57,6 +57,39 @@ fn in_range<E: Error>(seconds: i64, nanos: i32) -> Result<Duration, E> {
         ));
     }
     Ok(Duration(prost_types::Duration { seconds, nanos }))
+}
+
+/// Reads a whole number; nothing is none.
+pub(crate) fn whole_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u32>, D::Error> {
+    struct WholeNumber;
+
+    impl Visitor<'_> for WholeNumber {
+        type Value = Option<u32>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a whole number from 0 to {}", u32::MAX)
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<Option<u32>, E> {
+            u32::try_from(number)
+                .map(Some)
+                .map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<Option<u32>, E> {
+            u32::try_from(number)
+                .map(Some)
+                .map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Option<u32>, E> {
+            Ok(None)
+        }
+    }
+
+    deserializer.deserialize_any(WholeNumber)
 }
 
 impl JsonSchema for Duration {

@@ -85,7 +85,7 @@ mod tests {
         prop_oneof![
             Just(AttemptEnd::Succeeded),
             failure,
-            (1..4_u8).prop_map(|cause| AttemptEnd::Cancelled(stop_cause(cause).unwrap())),
+            (1..5_u8).prop_map(|cause| AttemptEnd::Cancelled(stop_cause(cause).unwrap())),
             Just(AttemptEnd::Withdrawn),
         ]
     }

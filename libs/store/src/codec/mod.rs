@@ -1,17 +1,19 @@
 //! The stored form of the engine's records: little-endian, without padding, the same in every store that keeps bytes.
 //!
 //! A step's record is the one that there are a million of: it has a fixed size and a form of its own ([`step`]). The
-//! others ([`run`], [`attempt`]) begin with [`FORMAT`]. What cannot be understood is an error, never a panic.
+//! others ([`run`], [`attempt`]) begin with [`FORMAT`], but for [`submission`], which can grow by itself. What cannot be understood is an error, never a panic.
 
 mod attempt;
 mod number;
 mod run;
 mod step;
+mod submission;
 
 pub(crate) use attempt::{decode_attempt, encode_attempt};
 pub(crate) use number::{order, order_number};
 pub(crate) use run::{decode_run, encode_run};
 pub(crate) use step::{STEP_SIZE, decode_step, encode_step};
+pub(crate) use submission::{decode_submission, encode_submission};
 
 use windlass_engine::time::Timestamp;
 

@@ -31,6 +31,7 @@ pub(super) fn stop_cause_number(cause: StopCause) -> u8 {
         StopCause::Failure => 1,
         StopCause::TimedOut => 2,
         StopCause::Cancelled => 3,
+        StopCause::Defect => 4,
     }
 }
 
@@ -40,6 +41,7 @@ pub(super) fn stop_cause(number: u8) -> Option<StopCause> {
         1 => Some(StopCause::Failure),
         2 => Some(StopCause::TimedOut),
         3 => Some(StopCause::Cancelled),
+        4 => Some(StopCause::Defect),
         _ => None,
     }
 }
@@ -151,6 +153,6 @@ mod tests {
                 assert_eq!(order_number(order), number);
             }
         }
-        assert_eq!(known, 6 + 3 + 9);
+        assert_eq!(known, 6 + 4 + 9);
     }
 }

@@ -1,4 +1,5 @@
-//! The stored form of a run's own state: about 100 bytes, whatever the number of its steps.
+//! The stored form of a run's own state: about 100 bytes, whatever the number of its steps; and the defect that ended it, where
+//! one did.
 
 use windlass_engine::record::{RunRecord, StepIndex, StepState};
 
@@ -8,7 +9,7 @@ use super::{
     put_option,
 };
 
-/// Of the longest form.
+/// Of the longest form without a defect.
 const MAX_SIZE: usize = 101;
 
 pub(crate) fn encode_run(record: &RunRecord) -> Vec<u8> {
@@ -25,6 +26,7 @@ pub(crate) fn encode_run(record: &RunRecord) -> Vec<u8> {
     bytes.extend(record.ended_at.0.to_le_bytes());
     bytes.extend(record.last_start_at.0.to_le_bytes());
     bytes.extend(record.counts.iter().flat_map(|count| count.to_le_bytes()));
+    bytes.extend_from_slice(record.defect.as_deref().unwrap_or_default().as_bytes());
     bytes
 }
 
@@ -54,6 +56,8 @@ pub(crate) fn decode_run(bytes: &[u8]) -> Result<RunRecord, DecodeError> {
         *count = reader.u32()?;
     }
     record.counts = counts;
+    let defect = reader.text()?;
+    record.defect = (!defect.is_empty()).then(|| defect.into());
     reader.end(record)
 }
 
@@ -67,12 +71,13 @@ mod tests {
         #[test]
         fn a_run_is_read_as_it_was_written_and_no_part_of_it_is_a_run(
             state in 0..6_u8,
-            cause in 0..4_u8,
+            cause in 0..5_u8,
             failed_step: Option<u32>,
             paused_at: Option<u64>,
             numbers: [u32; 2],
             times: [u64; 4],
             counts: [u32; StepState::COUNT],
+            defect in prop::option::of(".+"),
         ) {
             let record = RunRecord {
                 state: run_state(state).unwrap(),
@@ -86,15 +91,16 @@ mod tests {
                 ended_at: Timestamp(times[2]),
                 last_start_at: Timestamp(times[3]),
                 counts,
+                defect: None,
             };
-            let mut bytes = encode_run(&record);
+            let bytes = encode_run(&record);
             prop_assert!(bytes.len() <= MAX_SIZE);
-            prop_assert_eq!(decode_run(&bytes), Ok(record));
+            prop_assert_eq!(decode_run(&bytes), Ok(record.clone()));
             for end in 0..bytes.len() {
                 prop_assert_eq!(decode_run(&bytes[..end]), Err(DecodeError::Short { what: "run" }));
             }
-            bytes.push(0);
-            prop_assert_eq!(decode_run(&bytes), Err(DecodeError::Long { what: "run" }));
+            let defective = RunRecord { defect: defect.map(Into::into), ..record };
+            prop_assert_eq!(decode_run(&encode_run(&defective)), Ok(defective));
         }
 
         #[test]

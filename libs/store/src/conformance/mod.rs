@@ -2,18 +2,30 @@
 //!
 //! [`conformance_tests!`](crate::conformance_tests) makes a test of each of them.
 
+mod claim;
 mod fixture;
+mod group;
 mod list;
 mod order;
 mod step;
 mod version;
 
+pub use claim::{
+    an_attempt_belongs_to_who_claimed_it_first, claims_go_with_their_run,
+    of_those_who_race_for_an_attempt_one_has_it,
+};
+pub use group::{
+    a_lease_is_held_by_one_until_it_is_released, a_member_leaves_step_by_step,
+    an_installation_keeps_its_first_number_of_partitions,
+    of_those_who_race_for_leases_each_lease_has_one, what_is_not_renewed_is_free_after_its_time,
+};
 pub use list::{
     a_page_is_not_disturbed_by_runs_that_are_added, every_filter_leaves_out_what_it_should,
     the_newest_run_comes_first,
 };
 pub use order::{
-    a_run_is_active_until_it_has_ended_and_its_orders_are_taken, orders_wait_in_the_order_they_came,
+    a_run_is_active_until_it_has_ended_and_its_orders_are_taken,
+    finished_runs_are_those_that_ended_and_have_no_orders, orders_wait_in_the_order_they_came,
 };
 pub use step::{
     attempts_and_outputs_replace_earlier_ones, steps_are_read_by_range_and_by_name,
@@ -42,23 +54,32 @@ macro_rules! conformance_tests {
         $crate::conformance_tests! { $make;
             a_commit_to_another_version_changes_nothing
             a_created_run_is_read_as_it_was_submitted
+            a_lease_is_held_by_one_until_it_is_released
+            a_member_leaves_step_by_step
             a_page_is_not_disturbed_by_runs_that_are_added
             a_read_is_of_one_version
             a_removed_run_leaves_nothing_but_a_memory
             a_run_is_active_until_it_has_ended_and_its_orders_are_taken
             a_run_is_created_once
             a_run_is_removed_at_its_version_only
+            an_attempt_belongs_to_who_claimed_it_first
+            an_installation_keeps_its_first_number_of_partitions
             attempts_and_outputs_replace_earlier_ones
+            claims_go_with_their_run
             commits_of_a_batch_succeed_or_fail_on_their_own
             every_filter_leaves_out_what_it_should
+            finished_runs_are_those_that_ended_and_have_no_orders
             nothing_is_known_of_an_unknown_run
             of_those_who_race_for_a_version_one_wins
+            of_those_who_race_for_an_attempt_one_has_it
+            of_those_who_race_for_leases_each_lease_has_one
             orders_wait_in_the_order_they_came
             steps_are_read_by_range_and_by_name
             steps_of_a_large_run_are_read_as_they_were_committed
             steps_that_do_not_exist_are_refused
             the_newest_run_comes_first
             time_goes_forward
+            what_is_not_renewed_is_free_after_its_time
         }
     };
     ($make:expr; $($property:ident)+) => {

@@ -1,13 +1,13 @@
-//! The inbox of orders, and which runs are active.
+//! The inbox of orders, which runs are active, and which have finished.
 
 #![expect(clippy::missing_panics_doc, reason = "a property that does not hold panics")]
 
 use std::sync::Arc;
 
-use windlass_engine::{event::Order, record::RunState};
+use windlass_engine::{event::Order, record::RunState, time::Timestamp};
 
 use super::fixture::{commit, commit_state, commit_to, create, read, run_id};
-use crate::{PlacedOrder, Store};
+use crate::{FinishedRun, FinishedRuns, PlacedOrder, Store};
 
 /// Orders are numbered upwards for ever, stay until they are taken, and do not change the version.
 pub async fn orders_wait_in_the_order_they_came(store: Arc<dyn Store>) {
@@ -67,4 +67,40 @@ pub async fn a_run_is_active_until_it_has_ended_and_its_orders_are_taken(store: 
     assert!(is_active().await, "it was taken up again");
     commit_state(&*store, 1, RunState::Succeeded).await;
     assert!(!is_active().await, "it has ended again");
+}
+
+/// A run has finished when it has ended and nothing is asked of it; who ended first comes first.
+pub async fn finished_runs_are_those_that_ended_and_have_no_orders(store: Arc<dyn Store>) {
+    for number in 1..=5 {
+        create(&*store, number, 1).await;
+    }
+    assert_eq!(store.finished_runs(10).await, Ok(FinishedRuns::default()));
+    let mut expected = Vec::new();
+    for (number, ended_at) in [(3, 100), (1, 300), (2, 200), (4, 200)] {
+        let mut change = commit_to(&read(&*store, number).await);
+        change.record.state = RunState::Succeeded;
+        change.record.ended_at = Timestamp(ended_at);
+        let version = commit(&*store, change).await;
+        expected.push(FinishedRun { run: run_id(number), version, ended_at: Timestamp(ended_at) });
+    }
+    expected.sort_by_key(|finished| (finished.ended_at, finished.run));
+    let all = FinishedRuns { total: 4, oldest: expected.clone() };
+    assert_eq!(store.finished_runs(10).await, Ok(all.clone()));
+    let some = FinishedRuns { total: 4, oldest: expected[..2].to_vec() };
+    assert_eq!(store.finished_runs(2).await, Ok(some));
+
+    store.place_order(run_id(2), Order::Retry).await.expect("placed");
+    let rest: Vec<_> = expected.iter().copied().filter(|it| it.run != run_id(2)).collect();
+    let without = FinishedRuns { total: 3, oldest: rest.clone() };
+    assert_eq!(store.finished_runs(10).await, Ok(without.clone()), "an order waits");
+    let mut change = commit_to(&read(&*store, 2).await);
+    change.orders_taken = Some(store.read_orders(run_id(2)).await.expect("read")[0].sequence);
+    change.record.state = RunState::Running;
+    change.record.ended_at = Timestamp(0);
+    commit(&*store, change).await;
+    assert_eq!(store.finished_runs(10).await, Ok(without), "it was taken up again");
+    let FinishedRun { run, version, .. } = rest[0];
+    store.remove(run, version).await.expect("removed");
+    let left = FinishedRuns { total: 2, oldest: rest[1..].to_vec() };
+    assert_eq!(store.finished_runs(10).await, Ok(left));
 }

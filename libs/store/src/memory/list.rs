@@ -3,10 +3,10 @@
 use std::{cmp::Reverse, ops::Bound};
 
 use windlass_engine::time::Timestamp;
-use windlass_proto::{convert, id::RunId};
+use windlass_proto::id::RunId;
 
 use super::Contents;
-use crate::{RunQuery, RunView};
+use crate::{FinishedRun, FinishedRuns, RunQuery, RunView};
 
 /// A run's place in the list, ordered as the list is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,20 +28,20 @@ impl Contents {
             .range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
             .filter_map(|place| self.runs.get(&place.run))
             .map(super::Run::view)
-            .filter(|view| matches(query, view))
+            .filter(|view| query.matches(view))
             .take(limit)
             .cloned()
             .collect()
     }
-}
 
-fn matches(query: &RunQuery, view: &RunView) -> bool {
-    let submission = &view.submission;
-    let has_label = |(name, value)| submission.labels.get(name) == Some(value);
-    query.namespace.as_ref().is_none_or(|namespace| *namespace == submission.namespace)
-        && query.pipeline.as_ref().is_none_or(|pipeline| *pipeline == submission.pipeline)
-        && query.labels.iter().all(has_label)
-        && (query.states.is_empty() || query.states.contains(&convert::run_state(&view.record)))
-        && query.created_after.is_none_or(|time| view.created_at >= time)
-        && query.created_before.is_none_or(|time| view.created_at < time)
+    pub(super) fn finished(&self, limit: usize) -> FinishedRuns {
+        let of = |(ended_at, run): &(Timestamp, RunId)| {
+            let version = self.runs.get(run)?.view().version;
+            Some(FinishedRun { run: *run, version, ended_at: *ended_at })
+        };
+        FinishedRuns {
+            total: self.finished.len() as u64,
+            oldest: self.finished.iter().filter_map(of).take(limit).collect(),
+        }
+    }
 }

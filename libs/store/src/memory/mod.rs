@@ -19,8 +19,8 @@ use windlass_engine::{
 use windlass_proto::id::RunId;
 
 use crate::{
-    Commit, Committed, Created, NewRun, PlacedOrder, RunQuery, RunView, Store, StoreError,
-    StoredRun, Version, clock::Clock,
+    Commit, Committed, Created, FinishedRuns, Incarnation, NewRun, PlacedOrder, RunQuery, RunView,
+    ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock, group::Groups,
 };
 use list::Place;
 use run::Run;
@@ -39,7 +39,12 @@ struct Contents {
     list: BTreeSet<Place>,
     /// Those that have not ended or have orders in their inbox.
     active: HashSet<RunId>,
+    /// All others, by when they ended.
+    finished: BTreeSet<(Timestamp, RunId)>,
     removed: HashSet<RunId>,
+    /// How many there are, once that was recorded.
+    partitions: Option<u32>,
+    groups: Groups,
 }
 
 impl MemoryStore {
@@ -92,16 +97,30 @@ impl Contents {
         else {
             return Committed::Conflict;
         };
+        self.finished.remove(&(run.view().record.ended_at, id));
         let version = run.apply(commit);
         self.settle_active(id);
         Committed::Done(version)
     }
 
+    fn place_order(&mut self, id: RunId, order: Order) -> bool {
+        let Some(run) = self.runs.get_mut(&id) else {
+            return false;
+        };
+        self.finished.remove(&(run.view().record.ended_at, id));
+        run.place_order(order);
+        self.settle_active(id);
+        true
+    }
+
+    /// Puts a run among the active or the finished ones, of which it is neither or was the former.
     fn settle_active(&mut self, id: RunId) {
-        if self.runs.get(&id).is_some_and(Run::is_active) {
+        let Some(run) = self.runs.get(&id) else { return };
+        if run.is_active() {
             self.active.insert(id);
         } else {
             self.active.remove(&id);
+            self.finished.insert((run.view().record.ended_at, id));
         }
     }
 
@@ -111,6 +130,7 @@ impl Contents {
         let run = self.runs.remove(&id)?;
         self.list.remove(&Place::new(run.view().created_at, id));
         self.active.remove(&id);
+        self.finished.remove(&(run.view().record.ended_at, id));
         self.removed.insert(id);
         Some(run)
     }
@@ -120,6 +140,14 @@ impl Contents {
 impl Store for MemoryStore {
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(self.clock.now())
+    }
+
+    async fn install(&self, partitions: u32) -> Result<u32, StoreError> {
+        Ok(*self.contents().partitions.get_or_insert(partitions))
+    }
+
+    async fn incarnation(&self) -> Result<Incarnation, StoreError> {
+        Ok(Incarnation("memory".into()))
     }
 
     async fn create(&self, run: NewRun) -> Result<Created, StoreError> {
@@ -143,13 +171,7 @@ impl Store for MemoryStore {
     }
 
     async fn place_order(&self, run: RunId, order: Order) -> Result<bool, StoreError> {
-        let mut contents = self.contents();
-        let Some(stored) = contents.runs.get_mut(&run) else {
-            return Ok(false);
-        };
-        stored.place_order(order);
-        contents.active.insert(run);
-        Ok(true)
+        Ok(self.contents().place_order(run, order))
     }
 
     async fn read_orders(&self, run: RunId) -> Result<Vec<PlacedOrder>, StoreError> {
@@ -206,6 +228,44 @@ impl Store for MemoryStore {
 
     async fn list_runs(&self, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, StoreError> {
         Ok(self.contents().list(query, limit))
+    }
+
+    async fn finished_runs(&self, limit: usize) -> Result<FinishedRuns, StoreError> {
+        Ok(self.contents().finished(limit))
+    }
+
+    async fn claim(
+        &self,
+        run: RunId,
+        holder: &str,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Option<Vec<Arc<str>>>, StoreError> {
+        Ok(self.contents().runs.get_mut(&run).map(|run| run.claim(holder, attempts)))
+    }
+
+    async fn assert_claims(
+        &self,
+        run: RunId,
+        holder: &str,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Option<Vec<Arc<str>>>, StoreError> {
+        self.claim(run, holder, attempts).await
+    }
+
+    async fn read_claims(
+        &self,
+        run: RunId,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Vec<Option<Arc<str>>>, StoreError> {
+        let claims = self.read(run, |run| run.claims(attempts));
+        Ok(claims.unwrap_or_else(|| vec![None; attempts.len()]))
+    }
+
+    async fn share(&self, request: &ShareRequest) -> Result<Shares, StoreError> {
+        let mut contents = self.contents();
+        // Read under the lock, so that time does not go back between two requests.
+        let now = self.clock.now();
+        Ok(contents.groups.share(request, now))
     }
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {

@@ -22,6 +22,7 @@ pub(super) struct Run {
     steps: Vec<StepRecord>,
     attempts: BTreeMap<(StepIndex, u32), AttemptRecord>,
     outputs: HashMap<StepIndex, Arc<str>>,
+    claims: HashMap<(StepIndex, u32), Arc<str>>,
     orders: VecDeque<PlacedOrder>,
     /// Of the latest order that was placed, taken or not.
     order_sequence: u64,
@@ -41,6 +42,7 @@ impl Run {
             steps,
             attempts: BTreeMap::new(),
             outputs: HashMap::new(),
+            claims: HashMap::new(),
             orders: VecDeque::new(),
             order_sequence: 0,
         }
@@ -136,5 +138,17 @@ impl Run {
 
     pub(super) fn outputs(&self, steps: &[StepIndex]) -> BTreeMap<StepIndex, Arc<str>> {
         steps.iter().filter_map(|step| Some((*step, self.outputs.get(step)?.clone()))).collect()
+    }
+
+    pub(super) fn claim(&mut self, holder: &str, attempts: &[(StepIndex, u32)]) -> Vec<Arc<str>> {
+        let holder: Arc<str> = holder.into();
+        let mut claim = |attempt: &_| {
+            Arc::clone(self.claims.entry(*attempt).or_insert_with(|| Arc::clone(&holder)))
+        };
+        attempts.iter().map(&mut claim).collect()
+    }
+
+    pub(super) fn claims(&self, attempts: &[(StepIndex, u32)]) -> Vec<Option<Arc<str>>> {
+        attempts.iter().map(|attempt| self.claims.get(attempt).cloned()).collect()
     }
 }

@@ -1,13 +1,14 @@
 //! Finding runs.
 
 use rusqlite::{Connection, ToSql, params_from_iter};
+use windlass_engine::time::Timestamp;
 use windlass_proto::id::RunId;
 
 use super::{
     fault::Fault,
     runs::{self, VIEW_COLUMNS, stored_time},
 };
-use crate::{RunQuery, RunView};
+use crate::{FinishedRun, FinishedRuns, RunQuery, RunView};
 
 pub(super) fn active(
     db: &Connection,
@@ -24,6 +25,35 @@ pub(super) fn active(
         }
     }
     Ok(active)
+}
+
+/// Records the number of partitions where there is none, and tells what is recorded.
+pub(super) fn install(db: &Connection, partitions: u32) -> Result<u32, Fault> {
+    db.prepare_cached("INSERT OR IGNORE INTO installation (key, partitions) VALUES (1, ?)")?
+        .execute([partitions])?;
+    let recorded = db
+        .prepare_cached("SELECT partitions FROM installation")?
+        .query_row([], |row| row.get(0))?;
+    Ok(recorded)
+}
+
+pub(super) fn finished(db: &Connection, limit: usize) -> Result<FinishedRuns, Fault> {
+    let total: i64 = db
+        .prepare_cached("SELECT count(*) FROM runs WHERE NOT active")?
+        .query_row([], |row| row.get(0))?;
+    let mut select = db.prepare_cached(
+        "SELECT id, number, commit_id, ended_at FROM runs WHERE NOT active ORDER BY ended_at, id LIMIT ?",
+    )?;
+    let mut rows = select.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut oldest = Vec::new();
+    while let Some(row) = rows.next()? {
+        oldest.push(FinishedRun {
+            run: runs::run_id(&row.get::<_, String>(0)?)?,
+            version: runs::version(row, 1, 2)?,
+            ended_at: Timestamp(row.get::<_, i64>(3)?.cast_unsigned()),
+        });
+    }
+    Ok(FinishedRuns { total: total.cast_unsigned(), oldest })
 }
 
 pub(super) fn list(db: &Connection, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, Fault> {

@@ -1,10 +1,12 @@
 //! A store in one file, for one process: it survives a crash and a restart, and needs nothing installed.
 //!
 //! [`open`] checks a file before anything is written to it; [`desk`] is the thread that owns the connection and commits
-//! in groups; the rest is what it is asked to do: [`runs`] and [`steps`] change and read a run, [`list`] finds runs.
+//! in groups; the rest is what it is asked to do: [`runs`], [`steps`] and [`claims`] change and read a run, [`list`]
+//! finds runs.
 //!
 //! Never inside: a write that is answered before it is durable.
 
+mod claims;
 mod desk;
 mod fault;
 mod list;
@@ -15,7 +17,12 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,8 +34,8 @@ use windlass_engine::{
 use windlass_proto::id::RunId;
 
 use crate::{
-    Commit, Committed, Created, NewRun, PlacedOrder, RunQuery, RunView, Store, StoreError,
-    StoredRun, Version, clock::Clock,
+    Commit, Committed, Created, FinishedRuns, Incarnation, NewRun, PlacedOrder, RunQuery, RunView,
+    ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock, group::Groups,
 };
 use desk::Desk;
 pub use open::OpenError;
@@ -41,6 +48,8 @@ pub use open::OpenError;
 pub struct SqliteStore {
     clock: Clock,
     desk: Desk,
+    /// Not in the file: nobody but this process can be in a group.
+    groups: Mutex<Groups>,
 }
 
 impl SqliteStore {
@@ -53,7 +62,7 @@ impl SqliteStore {
         let opened = open::open(path.as_ref())?;
         let clock = Clock::start(opened.newest);
         let desk = Desk::start(opened.connection, &opened.path)?;
-        Ok(Self { clock, desk })
+        Ok(Self { clock, desk, groups: Mutex::default() })
     }
 }
 
@@ -61,6 +70,14 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(self.clock.now())
+    }
+
+    async fn install(&self, partitions: u32) -> Result<u32, StoreError> {
+        self.desk.ask(move |db| list::install(db, partitions)).await
+    }
+
+    async fn incarnation(&self) -> Result<Incarnation, StoreError> {
+        Ok(Incarnation("sqlite".into()))
     }
 
     async fn create(&self, run: NewRun) -> Result<Created, StoreError> {
@@ -159,6 +176,45 @@ impl Store for SqliteStore {
     async fn list_runs(&self, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, StoreError> {
         let query = query.clone();
         self.desk.ask(move |db| list::list(db, &query, limit)).await
+    }
+
+    async fn finished_runs(&self, limit: usize) -> Result<FinishedRuns, StoreError> {
+        self.desk.ask(move |db| list::finished(db, limit)).await
+    }
+
+    async fn claim(
+        &self,
+        run: RunId,
+        holder: &str,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Option<Vec<Arc<str>>>, StoreError> {
+        let (holder, attempts) = (Arc::<str>::from(holder), attempts.to_vec());
+        self.desk.ask(move |db| claims::claim(db, run, &holder, &attempts)).await
+    }
+
+    async fn assert_claims(
+        &self,
+        run: RunId,
+        holder: &str,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Option<Vec<Arc<str>>>, StoreError> {
+        self.claim(run, holder, attempts).await
+    }
+
+    async fn read_claims(
+        &self,
+        run: RunId,
+        attempts: &[(StepIndex, u32)],
+    ) -> Result<Vec<Option<Arc<str>>>, StoreError> {
+        let attempts = attempts.to_vec();
+        self.desk.ask(move |db| claims::read(db, run, &attempts)).await
+    }
+
+    async fn share(&self, request: &ShareRequest) -> Result<Shares, StoreError> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock, so that time does not go back between two requests.
+        let now = self.clock.now();
+        Ok(groups.share(request, now))
     }
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {

@@ -165,7 +165,7 @@ fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     match mark {
-        (schema::APPLICATION_ID, schema::FORMAT) => {}
+        (schema::APPLICATION_ID, known) if schema::upgrade(known).is_some() => {}
         (schema::APPLICATION_ID, found) if found > schema::FORMAT => {
             let path = path.to_owned();
             return Err(OpenError::Newer { path, found, known: schema::FORMAT });
@@ -187,7 +187,7 @@ fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
-/// Makes the form where there is none, and tells the latest time in the file.
+/// Makes the form where there is none, or brings it up to date, and tells the latest time in the file.
 fn prepare(db: &Connection) -> rusqlite::Result<Timestamp> {
     db.execute_batch(
         "PRAGMA journal_mode = WAL;
@@ -197,14 +197,23 @@ fn prepare(db: &Connection) -> rusqlite::Result<Timestamp> {
          PRAGMA journal_size_limit = 67108864;",
     )?;
     if is_empty(db)? {
-        let (id, format, create) = (schema::APPLICATION_ID, schema::FORMAT, schema::CREATE);
-        db.execute_batch(&format!(
-            "BEGIN; PRAGMA application_id = {id}; PRAGMA user_version = {format}; {create} COMMIT;"
-        ))?;
+        bring_into_form(db, &schema::create())?;
+    } else {
+        let form = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if form != schema::FORMAT {
+            bring_into_form(db, schema::upgrade(form).unwrap_or_default())?;
+        }
     }
     db.set_prepared_statement_cache_capacity(64);
     let newest: i64 =
         db.query_row("SELECT ifnull(max(committed_at), 0) FROM runs", [], |row| row.get(0))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(Timestamp(newest.cast_unsigned()))
+}
+
+fn bring_into_form(db: &Connection, statements: &str) -> rusqlite::Result<()> {
+    let (id, form) = (schema::APPLICATION_ID, schema::FORMAT);
+    db.execute_batch(&format!(
+        "BEGIN; PRAGMA application_id = {id}; PRAGMA user_version = {form}; {statements} COMMIT;"
+    ))
 }

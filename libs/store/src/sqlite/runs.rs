@@ -36,8 +36,8 @@ pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Cr
     }
     db.prepare_cached(
         "INSERT INTO runs (id, created_at, namespace, pipeline, digest, rerun_of, steps, state, active,
-             number, commit_id, committed_at, order_sequence, record)
-         VALUES (?, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?2, 0, ?)",
+             ended_at, number, commit_id, committed_at, order_sequence, record)
+         VALUES (?, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?2, 0, ?)",
     )?
     .execute(params![
         id.as_str(),
@@ -49,6 +49,7 @@ pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Cr
         steps,
         client_state(&run.record),
         !run.record.state.is_final(),
+        stored_time(run.record.ended_at),
         Version::FIRST.number.cast_signed(),
         Version::FIRST.commit.cast_signed(),
         codec::encode_run(&run.record),
@@ -92,22 +93,22 @@ struct Head {
     key: RunKey,
     version: Version,
     steps: u32,
-    /// The state that clients see, and whether the run is active: both are indexed, and seldom change.
-    indexed: (i32, bool),
+    /// The state that clients see, whether the run is active, and when it ended: all are indexed, and seldom change.
+    indexed: (i32, bool, i64),
 }
 
 impl Head {
     fn read(db: &Connection, run: RunId) -> Result<Option<Self>, Fault> {
         let head = db
             .prepare_cached(
-                "SELECT key, number, commit_id, steps, state, active FROM runs WHERE id = ?",
+                "SELECT key, number, commit_id, steps, state, active, ended_at FROM runs WHERE id = ?",
             )?
             .query_row([run.as_str()], |row| {
                 Ok(Self {
                     key: RunKey(row.get(0)?),
                     version: version(row, 1, 2)?,
                     steps: row.get(3)?,
-                    indexed: (row.get(4)?, row.get(5)?),
+                    indexed: (row.get(4)?, row.get(5)?, row.get(6)?),
                 })
             })
             .optional()?;
@@ -132,10 +133,10 @@ impl Head {
             self.key.0,
         ])?;
         let active = !record.state.is_final() || has_orders(db, self.key)?;
-        let indexed = (client_state(record), active);
+        let indexed = (client_state(record), active, stored_time(record.ended_at));
         if indexed != self.indexed {
-            db.prepare_cached("UPDATE runs SET state = ?, active = ? WHERE key = ?")?
-                .execute(params![indexed.0, indexed.1, self.key.0])?;
+            db.prepare_cached("UPDATE runs SET state = ?, active = ?, ended_at = ? WHERE key = ?")?
+                .execute(params![indexed.0, indexed.1, indexed.2, self.key.0])?;
         }
         Ok(())
     }
@@ -252,7 +253,7 @@ pub(super) fn remove(db: &Connection, run: RunId, expected: Version) -> Result<C
         return Ok(Committed::Conflict);
     };
     steps::remove(db, head.key)?;
-    for table in ["submissions", "labels", "orders"] {
+    for table in ["submissions", "labels", "orders", "claims"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?"))?.execute([head.key.0])?;
     }
     db.prepare_cached("DELETE FROM runs WHERE key = ?")?.execute([head.key.0])?;
@@ -264,7 +265,7 @@ pub(super) fn run_id(text: &str) -> Result<RunId, Fault> {
     text.parse().map_err(|error| Fault::Store(StoreError::Damaged(format!("{error}"))))
 }
 
-fn version(row: &Row<'_>, number: usize, commit: usize) -> rusqlite::Result<Version> {
+pub(super) fn version(row: &Row<'_>, number: usize, commit: usize) -> rusqlite::Result<Version> {
     Ok(Version {
         number: row.get::<_, i64>(number)?.cast_unsigned(),
         commit: row.get::<_, i64>(commit)?.cast_unsigned(),

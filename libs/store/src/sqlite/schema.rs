@@ -3,14 +3,50 @@
 /// Marks a file as one of Windlass: `WNDL`.
 pub(super) const APPLICATION_ID: i32 = 0x574e_444c;
 
-/// The form that this version of the program reads and writes, and the only one there has been.
-pub(super) const FORMAT: i32 = 1;
+/// The form that this version of the program reads and writes.
+pub(super) const FORMAT: i32 = 2;
 
-/// Makes the form in an empty file.
+/// Makes the form in an empty file: that of the first version, brought up to date.
+pub(super) fn create() -> String {
+    format!("{FIRST} {TO_FORMAT_2}")
+}
+
+/// What brings a file of this form up to date; none if it is of no known form.
+pub(super) fn upgrade(from: i32) -> Option<&'static str> {
+    match from {
+        1 => Some(TO_FORMAT_2),
+        FORMAT => Some(""),
+        _ => None,
+    }
+}
+
+/// The number of partitions, claims, and when runs ended: those that had ended count as having ended when they were
+/// committed last.
+const TO_FORMAT_2: &str = "
+ALTER TABLE runs ADD COLUMN ended_at INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET ended_at = committed_at WHERE NOT active;
+CREATE INDEX runs_finished ON runs (ended_at, id) WHERE NOT active;
+
+CREATE TABLE installation (
+    -- Always 1.
+    key INTEGER PRIMARY KEY,
+    partitions INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE claims (
+    run INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    holder TEXT NOT NULL,
+    PRIMARY KEY (run, step, attempt)
+) STRICT, WITHOUT ROWID;
+";
+
+/// The first form.
 ///
 /// What a commit changes of a run is in `runs`, in short rows; what is large and never changes is in `submissions`. A
-/// run's partition is computed from its id and not stored, so that their number may change.
-pub(super) const CREATE: &str = "
+/// run's partition is computed from its id and not stored.
+pub(super) const FIRST: &str = "
 CREATE TABLE runs (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,

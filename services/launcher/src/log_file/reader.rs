@@ -27,13 +27,21 @@ pub enum LogError {
         source: io::Error,
     },
     /// It is no log, or one of a newer version.
-    #[error("{} is not a log that this version can read; use the version that wrote it", path.display())]
+    #[error(
+        "{} does not begin as a log does: a step has written to it or cut it off, or a later version of Windlass made it; \
+         let steps write to their output alone",
+        path.display()
+    )]
     NotALog {
         /// The file.
         path: PathBuf,
     },
     /// No writer could have written this.
-    #[error("the log {} is damaged at byte {offset}: {what}; what comes before that can be read", path.display())]
+    #[error(
+        "the log {} is damaged at byte {offset}: {what}, since a step has written to it or cut it off, or its disk is not well; \
+         what comes before that can be read",
+        path.display()
+    )]
     Damaged {
         /// The log.
         path: PathBuf,

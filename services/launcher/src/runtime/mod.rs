@@ -81,4 +81,21 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Removes all that is kept of a run whose attempts have all ended.
     async fn remove(&self, run: RunId);
+
+    /// Names the host on which this runtime's attempts exist, and nowhere else; none where all launchers on such a runtime see
+    /// the same attempts under the same names. Where there is one, attempts are claimed for it before they are created.
+    fn holder(&self) -> Option<&str> {
+        None
+    }
+
+    /// Waits until attempts could begin at once, and tells how many.
+    async fn room(&self) -> usize {
+        usize::MAX
+    }
+
+    /// The attempts of which something is kept here, those that have ended included. Only asked of a runtime with a
+    /// [`holder`](Self::holder), or for what runs they belong to.
+    async fn known(&self) -> Vec<AttemptKey> {
+        Vec::new()
+    }
 }

@@ -9,6 +9,9 @@
 //! output.json   what it wrote as its outputs
 //! outcome.json  what became of it: where this exists, the attempt is over for ever
 //! ```
+//!
+//! Each file is written under another name, `.NAME.new`, and renamed. That of the outcome is made before the program
+//! starts, with all the room that an outcome may take.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -19,7 +22,12 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{bell, outcome::Outcome, spec::Spec};
+use super::{bell, outcome::Outcome, outputs::MAX_OUTPUT_BYTES, spec::Spec};
+
+/// The file that says what became of the attempt.
+const OUTCOME: &str = "outcome.json";
+/// The most that an outcome takes: outputs as a text in JSON, which may double them, and all the rest.
+const MAX_OUTCOME_BYTES: usize = 2 * MAX_OUTPUT_BYTES + 4 * 1024;
 
 /// The directory of one attempt.
 #[derive(Debug, Clone)]
@@ -42,11 +50,30 @@ pub(crate) struct ProcessRecord {
 
 /// Something in an attempt's directory could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}: {source}; see that the disk is not full and that the directory is the launcher's own", path.display())]
+#[error("cannot {doing} {}: {source}; {}", path.display(), advice(source))]
 pub(crate) struct DirError {
     doing: &'static str,
     path: PathBuf,
     source: io::Error,
+}
+
+impl DirError {
+    /// Whether it works once there is room on the disk.
+    pub(crate) fn is_want_of_room(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some room on the disk that holds it"
+        }
+        io::ErrorKind::NotFound => {
+            "it was removed while it was in use: leave what is in it to Windlass, steps included"
+        }
+        _ => "see that it is the launcher's own, and that its disk is well",
+    }
 }
 
 impl AttemptDir {
@@ -85,6 +112,12 @@ impl AttemptDir {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(source) => Err(self.error("create", source)),
         }
+    }
+
+    /// Removes the directory if there is nothing in it.
+    pub(crate) fn remove_empty(&self) {
+        // Fails where there is something.
+        let _ = fs::remove_dir(&self.path);
     }
 
     /// The lock, if nobody holds it.
@@ -146,14 +179,20 @@ impl AttemptDir {
         self.read("process.json").ok()
     }
 
-    /// Writes down what became of the attempt; durable on return.
+    /// Takes the room that the outcome will need, so that a disk which is full by then does not lose it.
+    pub(crate) fn reserve_outcome(&self) -> Result<(), DirError> {
+        let reserved = self.open_new(OUTCOME).and_then(|file| reserve(&file, MAX_OUTCOME_BYTES));
+        reserved.map_err(|source| self.error("take room for the outcome in", source))
+    }
+
+    /// Writes down what became of the attempt; durable on return. Needs no room where it was reserved.
     pub(crate) fn write_outcome(&self, outcome: &Outcome) -> Result<(), DirError> {
-        self.write("outcome.json", outcome, true)
+        self.write(OUTCOME, outcome, true)
     }
 
     /// What became of the attempt; none where that is not written down, or cannot be read.
     pub(crate) fn read_outcome(&self) -> Option<Outcome> {
-        self.read("outcome.json").ok()
+        self.read(OUTCOME).ok()
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T, DirError> {
@@ -165,18 +204,15 @@ impl AttemptDir {
     /// Writes a file that others see whole or not at all.
     fn write<T: Serialize>(&self, name: &str, value: &T, durable: bool) -> Result<(), DirError> {
         let write = || {
-            let new = self.path.join(format!(".{name}.new"));
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&new)?;
-            file.write_all(&serde_json::to_vec(value)?)?;
+            let text = serde_json::to_vec(value)?;
+            let mut file = self.open_new(name)?;
+            file.write_all(&text)?;
+            // Room that was reserved is given back.
+            file.set_len(text.len() as u64)?;
             if durable {
                 file.sync_all()?;
             }
-            fs::rename(&new, self.path.join(name))?;
+            fs::rename(self.new_file(name), self.path.join(name))?;
             if durable {
                 File::open(&self.path)?.sync_all()?;
             }
@@ -185,7 +221,33 @@ impl AttemptDir {
         write().map_err(|source| self.error("write to", source))
     }
 
+    /// The file that will be renamed to `name`, as it is: cutting it off would give back what was reserved.
+    fn open_new(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600).open(self.new_file(name))
+    }
+
+    fn new_file(&self, name: &str) -> PathBuf {
+        self.path.join(format!(".{name}.new"))
+    }
+
     pub(crate) fn error(&self, doing: &'static str, source: io::Error) -> DirError {
         DirError { doing, path: self.path.clone(), source }
     }
+}
+
+/// Has the system set aside this many bytes for a file.
+fn reserve(file: &File, bytes: usize) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    match nix::fcntl::posix_fallocate(file, 0, i64::try_from(bytes).map_err(io::Error::other)?) {
+        // Not every file system can.
+        Err(nix::errno::Errno::EOPNOTSUPP) => {}
+        reserved => return Ok(reserved?),
+    }
+    fill(file, bytes)
+}
+
+/// Fills a file: what was written once can mostly be written over.
+fn fill(mut file: &File, bytes: usize) -> io::Result<()> {
+    file.write_all(&vec![0; bytes])
 }

@@ -11,7 +11,11 @@
 //! - **A stop order** is a file, and a bell (a named pipe) that tells of it; not a signal, since signals go to process
 //!   ids, which may be somebody else's by then. The file is looked at after the bell was hung up and before the program
 //!   is started, so that no order is missed, whenever it was given.
-//! - **One line on standard output** tells the launcher, if it still lives, that the program runs.
+//! - **Lines on standard output** ([`word`]) tell the launcher, if it still lives, that the program runs, and what keeps
+//!   the outcome from being written down.
+//!
+//! **A full disk loses no outcome.** Room for it is taken, or waited for, before the program starts. Where there is none in
+//! the end for whatever reason, the supervisor waits for it then: otherwise all that the program did would be done again.
 
 pub(crate) mod attempt_dir;
 mod bell;
@@ -25,12 +29,22 @@ mod program;
 pub(crate) mod spec;
 mod verdict;
 mod watch;
+pub(crate) mod word;
 
-use std::{fs::File, io, os::fd::AsFd, os::unix::fs::MetadataExt, path::Path, process::ExitCode};
+use std::{
+    fs::File,
+    io,
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    path::Path,
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
 
 use attempt_dir::{AttemptDir, DirError};
 use outcome::Outcome;
 use spec::Spec;
+use word::Word;
 
 pub(crate) use program::OUTPUT_VARIABLE;
 
@@ -38,6 +52,9 @@ pub(crate) use program::OUTPUT_VARIABLE;
 pub(crate) const EXIT_NOT_BEGUN: u8 = 3;
 /// The exit code of a supervisor that could not write down what became of the attempt.
 pub(crate) const EXIT_NOT_WRITTEN: u8 = 4;
+
+/// How often something is tried for which there is no room on the disk.
+pub(crate) const ROOM_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Supervises the attempt in `attempt_dir` until it has ended and its outcome is durable.
 ///
@@ -48,9 +65,26 @@ pub fn main(attempt_dir: &Path) -> ExitCode {
         return ExitCode::from(EXIT_NOT_BEGUN);
     };
     let outcome = supervise(&dir, &spec);
-    let written = dir.write_outcome(&outcome);
+    let written = write_down(&dir, &outcome);
     drop(lock);
     written.map_or(ExitCode::from(EXIT_NOT_WRITTEN), |()| ExitCode::SUCCESS)
+}
+
+/// Writes the outcome down, and waits for room for as long as there is none.
+fn write_down(dir: &AttemptDir, outcome: &Outcome) -> Result<(), DirError> {
+    loop {
+        match dir.write_outcome(outcome) {
+            Err(error) if error.is_want_of_room() => {
+                Word::Waits(error.to_string()).tell();
+                thread::park_timeout(ROOM_INTERVAL);
+            }
+            Err(error) => {
+                Word::NotWritten(error.to_string()).tell();
+                return Err(error);
+            }
+            Ok(()) => return Ok(()),
+        }
+    }
 }
 
 /// Takes over the lock, reads what to do, and leaves the launcher's session, so that a terminal's signals do not reach

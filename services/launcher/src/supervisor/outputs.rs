@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use serde_json::{Map, Value};
 
 /// The most that all outputs of a step may take, as JSON.
-const MAX_OUTPUT_BYTES: usize = 64 * 1024;
+pub(super) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 /// What is wrong with the outputs.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,11 @@ pub(super) enum OutputError {
              read: {0}; write a plain file there"
     )]
     Unreadable(io::Error),
+    #[error(
+        "the outputs are not UTF-8 text, as JSON must be: byte {0} is the first that is not; write UTF-8 to the file \
+             named by WINDLASS_OUTPUT, and other bytes as text, such as base64"
+    )]
+    NotText(usize),
     #[error(
         "the outputs take more than {MAX_OUTPUT_BYTES} bytes; write large data to a \
              file in the directory named by WINDLASS_RUN_DIR, and its name as the output"
@@ -72,5 +77,5 @@ fn read_text(path: &Path) -> Result<String, OutputError> {
         return Err(OutputError::TooLarge);
     }
     String::from_utf8(text)
-        .map_err(|error| OutputError::Unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))
+        .map_err(|error| OutputError::NotText(error.utf8_error().valid_up_to() + 1))
 }

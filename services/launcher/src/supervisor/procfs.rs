@@ -13,6 +13,8 @@ pub(crate) struct Process {
     pub(crate) start_ticks: u64,
     /// It has ended, and only waits to be asked how.
     pub(crate) is_zombie: bool,
+    /// A signal has suspended it, and it does nothing until another one lets it go on.
+    pub(crate) is_suspended: bool,
 }
 
 impl Process {
@@ -55,6 +57,7 @@ fn parse(stat: &str) -> Option<Process> {
     Some(Process {
         pid: pid.parse().ok()?,
         is_zombie: matches!(*fields.first()?, "Z" | "X"),
+        is_suspended: *fields.first()? == "T",
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
@@ -76,8 +79,11 @@ mod tests {
             session: 9,
             start_ticks: 1234,
             is_zombie: true,
+            is_suspended: false,
         };
-        assert_eq!(parse(stat), Some(read));
+        assert_eq!(parse(stat), Some(read.clone()));
+        let suspended = Process { is_zombie: false, is_suspended: true, ..read };
+        assert_eq!(parse(&stat.replace(" Z ", " T ")), Some(suspended));
         for torn in ["", "41", "41 (a", "41 (a) R", "41 (a) R 1 2 3"] {
             assert_eq!(parse(torn), None, "{torn}");
         }

@@ -1,7 +1,7 @@
 //! The course of one attempt, from its start to the end of its last process.
 
 use std::{
-    io::{self, Write as _},
+    fs, io,
     process::{Child, ExitStatus},
     sync::{
         Arc,
@@ -15,7 +15,8 @@ use nix::sys::signal::Signal;
 use windlass_engine::reason::FailureReason;
 
 use super::{
-    attempt_dir::{AttemptDir, ProcessRecord},
+    ROOM_INTERVAL,
+    attempt_dir::{AttemptDir, DirError, ProcessRecord},
     bell::Bell,
     capture::{SharedLog, capture},
     group::Group,
@@ -25,6 +26,7 @@ use super::{
     program,
     spec::Spec,
     verdict::{self, Cause, Evidence},
+    word::Word,
 };
 use crate::{
     clock,
@@ -47,6 +49,15 @@ pub(super) struct Course {
     pub(super) end: End,
 }
 
+/// Why the program could not even be tried to start.
+#[derive(Debug, thiserror::Error)]
+enum Unprepared {
+    #[error(transparent)]
+    Dir(#[from] DirError),
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
 /// What the threads tell the main one.
 #[derive(Debug)]
 enum Notice {
@@ -63,7 +74,7 @@ pub(super) fn run(dir: &AttemptDir, spec: &Spec) -> Course {
         Ok(log) => log,
         Err(error) => {
             let message = format!(
-                "the attempt cannot be supervised: {error}; see that the launcher's directory is \
+                "the attempt cannot be supervised, and was not started: {error}; see that the launcher's directory is \
                  on a local disk with room, and that the system has room for threads"
             );
             return before_start(End::failed(FailureReason::LaunchFailed, message));
@@ -92,14 +103,36 @@ pub(super) fn run(dir: &AttemptDir, spec: &Spec) -> Course {
     Course { started_ms: Some(started_ms), ended_ms, end: verdict::decide(dir, spec, &evidence) }
 }
 
-/// All that must be there before the program is: its log, and an ear for orders.
-fn prepare(dir: &AttemptDir, spec: &Spec, notices: &Sender<Notice>) -> io::Result<SharedLog> {
-    let log = LogWriter::create(&dir.log_file(), spec.log_limit)?;
+/// All that must be there before the program is: room for its outcome, its log, and an ear for orders.
+fn prepare(
+    dir: &AttemptDir,
+    spec: &Spec,
+    notices: &Sender<Notice>,
+) -> Result<SharedLog, Unprepared> {
+    let log = loop {
+        match take_room(dir, spec) {
+            // Nobody rings a bell yet that would have to be heard.
+            Err(error) if error.is_want_of_room() && !dir.is_stop_ordered() => {
+                Word::Waits(error.to_string()).tell();
+                thread::park_timeout(ROOM_INTERVAL);
+            }
+            taken => break taken?,
+        }
+    };
     let mut bell = Bell::hang(&dir.bell_file())?;
     let notices = notices.clone();
     thread::Builder::new()
         .spawn(move || while bell.wait() && notices.send(Notice::StopOrdered).is_ok() {})?;
     Ok(SharedLog::new(log))
+}
+
+fn take_room(dir: &AttemptDir, spec: &Spec) -> Result<LogWriter, DirError> {
+    dir.reserve_outcome()?;
+    LogWriter::create(&dir.log_file(), spec.log_limit).map_err(|source| {
+        // It is made anew with the next try.
+        let _ = fs::remove_file(dir.log_file());
+        dir.error("make the log in", source)
+    })
 }
 
 /// Tells those who come later, and the launcher that started this, that the program runs.
@@ -110,10 +143,9 @@ fn announce(dir: &AttemptDir, group: &Group, started_ms: u64) {
         boot_id: procfs::boot_id(),
         started_ms,
     };
-    // Without the record its processes are still known by their environment; and the launcher may be gone.
+    // Without the record its processes are still known by their environment.
     let _ = dir.write_process(&process);
-    let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "started {started_ms}").and_then(|()| stdout.flush());
+    Word::Started(started_ms).tell();
 }
 
 struct Watch<'a> {

@@ -117,6 +117,10 @@ async fn outputs_that_are_not_as_declared_fail_the_step() {
         ("true", "did not write: a;"),
         ("head -c 70000 /dev/zero > \"$WINDLASS_OUTPUT\"", "more than 65536 bytes"),
         ("mkfifo \"$WINDLASS_OUTPUT\"", "write a plain file"),
+        (
+            "printf '{\"a\": \"\\377\"}' > \"$WINDLASS_OUTPUT\"",
+            "not UTF-8 text, as JSON must be: byte 8",
+        ),
     ];
     for (step, (text, hint)) in (0..).zip(cases) {
         let mut spec = script(step, text);
@@ -162,10 +166,42 @@ async fn what_a_step_leaves_behind_ends_with_it() {
 #[tokio::test]
 async fn an_outcome_that_cannot_be_written_is_reported_as_lost_and_why() {
     let mut host = Host::new();
-    let blocked = "mkdir \"$(dirname \"$WINDLASS_OUTPUT\")/.outcome.json.new\"";
-    let failure = failure(host.run(script(1, blocked)).await);
-    assert_eq!(failure.reason, FailureReason::Lost);
-    assert!(failure.message.contains("could not write down how it ended"), "{}", failure.message);
+    let blocked =
+        "new=\"$(dirname \"$WINDLASS_OUTPUT\")/.outcome.json.new\"; rm \"$new\"; mkdir \"$new\"";
+    let gone = "rm -r \"$(dirname \"$WINDLASS_OUTPUT\")\"";
+    for (step, script_text, why) in
+        [(1, blocked, "Is a directory"), (2, gone, "it was removed while it was in use")]
+    {
+        let failure = failure(host.run(script(step, script_text)).await);
+        assert_eq!(failure.reason, FailureReason::Lost);
+        let message = failure.message;
+        assert!(message.contains("could not write down how it ended"), "{message}");
+        assert!(message.contains(why) && !message.contains("full"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn room_for_the_largest_outcome_is_taken_before_the_program_starts_and_given_back() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut host = Host::new();
+    // Its quotes are doubled where the outcome is written as JSON.
+    let quotes = "printf '[%s\"\"]' \"$(yes '\"\",' | head -n 21000 | tr -d '\\n')\" > list
+         printf '{\"a\": %s}' \"$(cat list)\" > \"$WINDLASS_OUTPUT\"";
+    let script_text = format!("{} cd \"$WINDLASS_RUN_DIR\"; {quotes}", crate::host::WAIT);
+    host.start(script(1, &script_text)).await;
+    host.running(key(1)).await;
+    let dir = host.attempt_dir(key(1));
+    let reserved = fs::metadata(dir.join(".outcome.json.new")).unwrap().blocks() * 512;
+    host.release();
+    let end = host.end_of(key(1)).await;
+    let AttemptPhase::Succeeded(Some(outputs)) = end.phase else { panic!("{end:?}") };
+    assert!((60_000..=65_536).contains(&outputs.len()), "{}", outputs.len());
+    let outcome = fs::metadata(dir.join("outcome.json")).unwrap();
+    assert!(outcome.len() > 100_000 && outcome.len() < reserved, "{} of {reserved}", outcome.len());
+    assert!(!dir.join(".outcome.json.new").exists());
+    let small = host.run(script(2, "true")).await;
+    assert_eq!(small.phase, AttemptPhase::Succeeded(None));
+    assert!(fs::metadata(host.attempt_dir(key(2)).join("outcome.json")).unwrap().len() < 1000);
 }
 
 #[tokio::test]

@@ -49,6 +49,38 @@ impl Host {
         Self::supervised_by("/no/supervisor", 1, DEFAULT_LOG_LIMIT)
     }
 
+    /// A host that gives supervisors this long, beyond an attempt's grace, to stop it.
+    pub(crate) fn with_stop_margin(margin: Duration) -> Self {
+        let mut host = Self::new();
+        host.config.stop_margin = margin;
+        host.restart_launcher();
+        host
+    }
+
+    /// A host that looks this often whether supervisors are suspended.
+    pub(crate) fn with_patrol_interval(interval: Duration) -> Self {
+        let mut host = Self::new();
+        host.config.patrol_interval = interval;
+        host.restart_launcher();
+        host
+    }
+
+    /// A host whose supervisors start a program and hear nothing from then on; they are not waited for.
+    pub(crate) fn with_hanging_supervisor() -> Self {
+        // Its arguments are the script, and the attempt's directory as `$0`.
+        let script = "
+            export WINDLASS_OUTPUT=\"$0/output.json\"
+            sleep 600 < /dev/null > /dev/null &
+            echo $! > \"$0/../../shared/program\"
+            echo started 1
+            wait";
+        let mut host = Self::supervised_by("/bin/sh", 1, DEFAULT_LOG_LIMIT);
+        host.config.supervisor.args = vec!["-c".into(), script.into()];
+        host.config.stop_margin = Duration::from_millis(100);
+        host.restart_launcher();
+        host
+    }
+
     fn supervised_by(program: &str, slots: usize, log_limit: u64) -> Self {
         let dir = TempDir::new().unwrap();
         let supervisor = Supervisor { program: program.into(), args: vec![] };
@@ -148,11 +180,23 @@ impl Host {
 
     /// Kills the supervisor of an attempt that runs, as the kernel or an operator might.
     pub(crate) async fn kill_supervisor(&self, key: AttemptKey) {
-        let record = self.attempt_dir(key).join("process.json");
-        let record: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
-        let supervisor = parent(i32::try_from(record["pid"].as_i64().unwrap()).unwrap());
+        let supervisor = parent(self.program(key));
         kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
         until(|| (!is_alive(supervisor)).then_some(())).await;
+    }
+
+    /// Stops the supervisor of an attempt that runs, as Ctrl-Z stops a program.
+    pub(crate) async fn suspend_supervisor(&self, key: AttemptKey) {
+        let supervisor = parent(self.program(key));
+        kill(Pid::from_raw(supervisor), Signal::SIGSTOP).unwrap();
+        until(|| (stat(supervisor)?[0] == "T").then_some(())).await;
+    }
+
+    /// The process id of an attempt's program.
+    pub(crate) fn program(&self, key: AttemptKey) -> i32 {
+        let record = self.attempt_dir(key).join("process.json");
+        let record: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+        i32::try_from(record["pid"].as_i64().unwrap()).unwrap()
     }
 
     pub(crate) fn log(&self, key: AttemptKey) -> Vec<LogRecord> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use windlass_engine::event::AttemptPhase;
+use windlass_engine::{event::AttemptPhase, reason::FailureReason};
 use windlass_launcher::runtime::Runtime as _;
 
 use crate::host::{Host, WAIT, is_alive, key, script};
@@ -78,4 +78,43 @@ async fn a_stop_after_the_end_changes_nothing() {
     let report = host.run(script(1, "exit 7")).await;
     host.runtime().stop(key(1)).await;
     assert_eq!(host.end_of(key(1)).await, report);
+}
+
+#[tokio::test]
+async fn a_supervisor_that_was_suspended_is_told_to_go_on_and_stops_its_attempt() {
+    let mut host = Host::with_stop_margin(Duration::from_secs(3));
+    let mut spec = script(1, "sleep 600");
+    spec.termination_grace = Duration::from_millis(50);
+    host.start(spec).await;
+    host.running(key(1)).await;
+    let program = host.program(key(1));
+    host.suspend_supervisor(key(1)).await;
+    host.runtime().stop(key(1)).await;
+    assert_eq!(host.end_of(key(1)).await.phase, AttemptPhase::Stopped);
+    assert!(!is_alive(program));
+}
+
+#[tokio::test]
+async fn a_step_that_suspends_its_supervisor_ends_as_it_did() {
+    let mut host = Host::with_patrol_interval(Duration::from_millis(50));
+    let end = host.run(script(1, "kill -STOP $PPID; exit 7")).await;
+    let AttemptPhase::Failed(failure) = end.phase else { panic!("{end:?}") };
+    assert_eq!((failure.reason, failure.exit_code), (FailureReason::ExitCode, Some(7)));
+}
+
+#[tokio::test]
+async fn a_supervisor_that_never_heeds_an_order_is_killed_and_its_attempt_lost_and_not_left_running()
+ {
+    let mut host = Host::with_hanging_supervisor();
+    let mut spec = script(1, "what it should do");
+    spec.termination_grace = Duration::ZERO;
+    host.start(spec).await;
+    host.running(key(1)).await;
+    let program = host.written("program").await.trim().parse().unwrap();
+    host.runtime().stop(key(1)).await;
+    let end = host.end_of(key(1)).await;
+    let AttemptPhase::Failed(failure) = end.phase else { panic!("{end:?}") };
+    assert_eq!(failure.reason, FailureReason::Lost, "{}", failure.message);
+    assert!(failure.message.contains("SIGKILL"), "{}", failure.message);
+    assert!(!is_alive(program));
 }

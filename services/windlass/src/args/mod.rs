@@ -17,7 +17,7 @@ pub(crate) use self::{
     list::ListArgs,
     logs::LogsArgs,
     run::RunArgs,
-    server::{OneRunArgs, ServerArgs},
+    server::{OneRunArgs, ServerArgs, TlsArgs},
     submission::SubmissionArgs,
 };
 use crate::exit::Exit;

@@ -22,6 +22,7 @@ use crate::{
     exit::Exit,
     failure::{Failure, InputError},
     output,
+    state::{self, StateWatch},
 };
 
 /// How long clients that are being answered have when the server ends.
@@ -36,13 +37,15 @@ pub(super) async fn dev(args: DevArgs, format: OutputFormat) -> Result<Exit, Fai
     let address = listener
         .local_addr()
         .map_err(|source| Failure::System { action: "reading the listener's address", source })?;
+    state::check(&state_dir)?;
     let embedded = Embedded::start(EmbeddedConfig {
         state: StateDir::Persistent(state_dir.clone()),
         runtime: RuntimeConfig::Process { slots: args.slots, supervisor: None },
     })
     .await?;
+    let watch = StateWatch::new(state_dir.clone());
     tell(&DevResult { server: format!("http://{address}"), state_dir }, format)?;
-    let served = serve(&embedded, listener, &mut signals).await;
+    let served = serve(&embedded, listener, &mut signals, &watch).await;
     // A second signal is a wish to leave whatever has not ended.
     tokio::select! {
         () = embedded.shutdown() => {}
@@ -110,15 +113,17 @@ fn tell(listening: &DevResult, format: OutputFormat) -> Result<(), Failure> {
     }
 }
 
-/// Serves until a signal comes, then lets running answers end.
+/// Serves until a signal comes, then lets running answers end. Ends at once where nothing can be kept any more.
 async fn serve(
     embedded: &Embedded,
     listener: TcpListener,
     signals: &mut EndSignals,
+    watch: &StateWatch,
 ) -> Result<Exit, Failure> {
     let mut serving = std::pin::pin!(embedded.serve(listener));
     let served = tokio::select! {
         served = &mut serving => served,
+        lost = watch.lost() => return Err(lost.into()),
         () = signals.next() => {
             output::note("ending; steps that run go on, and the next start on the same directory finds them again");
             embedded.stop_serving().cancel();

@@ -11,7 +11,7 @@ mod target;
 mod validate;
 mod watch;
 
-use std::{io, time::Duration};
+use std::{env, io, time::Duration};
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -26,8 +26,11 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output,
+    warnings::Warnings,
 };
 
+/// Where somebody may ask for log lines; see [`telemetry::init`].
+const LOG_VARIABLE: &str = "WINDLASS_LOG";
 /// How long what goes on in the background may take to end with the process.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 
@@ -42,19 +45,23 @@ pub(crate) fn main(cli: Cli) -> Exit {
 }
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
-    telemetry::init(LogFormat::Text, log_level(&cli.command));
+    let warnings = listen_to_services(&cli.command);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|source| Failure::System { action: "starting threads", source })?;
-    let exit = runtime.block_on(Box::pin(command(cli.command, cli.output)));
+    let exit = runtime.block_on(Box::pin(command(cli.command, cli.output, warnings)));
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     exit
 }
 
-async fn command(command: Command, format: OutputFormat) -> Result<Exit, Failure> {
+async fn command(
+    command: Command,
+    format: OutputFormat,
+    warnings: Warnings,
+) -> Result<Exit, Failure> {
     match command {
-        Command::Run(args) => run::run(args, format).await,
+        Command::Run(args) => run::run(args, format, warnings).await,
         Command::Dev(args) => dev::dev(args, format).await,
         Command::Submit(args) => submit::submit(args, format).await,
         Command::List(args) => list::list(args, format).await,
@@ -85,9 +92,16 @@ fn completions(shell: Shell) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// A server tells what it does; everything else is a dialogue, which log lines would disturb.
-fn log_level(command: &Command) -> LevelFilter {
-    if matches!(command, Command::Dev(_)) { LevelFilter::INFO } else { LevelFilter::OFF }
+/// A server tells what it does in a log. Everything else is a dialogue, which log lines would disturb, so that they come
+/// only where they are asked for; of what the services of `run` do, a person is told the warnings.
+fn listen_to_services(command: &Command) -> Warnings {
+    let wants_log = env::var_os(LOG_VARIABLE).is_some_and(|value| !value.is_empty());
+    match command {
+        Command::Dev(_) => telemetry::init(LogFormat::Text, LevelFilter::INFO),
+        Command::Run(_) if !wants_log => return Warnings::take(),
+        _ => telemetry::init(LogFormat::Text, LevelFilter::OFF),
+    }
+    Warnings::default()
 }
 
 fn end_signals() -> Result<EndSignals, Failure> {

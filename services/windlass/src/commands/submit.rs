@@ -8,8 +8,9 @@ use crate::{
     document::RunResult,
     exit::Exit,
     failure::Failure,
-    follow::{OnSignal, follow},
+    follow::{Manner, OnSignal, follow},
     output, submission, view,
+    warnings::Warnings,
 };
 
 pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exit, Failure> {
@@ -29,7 +30,9 @@ pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exi
     }
     let mut signals = end_signals()?;
     let mut view = view::of(format, false);
-    follow(&client, &run, view.as_mut(), &mut signals, OnSignal::Detach, true).await
+    let mut manner =
+        Manner { on_signal: OnSignal::Detach, with_logs: true, warnings: Warnings::default() };
+    follow(&client, &run, view.as_mut(), &mut signals, &mut manner).await
 }
 
 /// The new run's id is the result, so that a script can use it; what to do with it is told beside it.

@@ -1,22 +1,51 @@
 //! Which server, and which of its runs.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
-use windlass_client::{Client, v1::ListRunsRequest};
+use windlass_client::{Client, ClientIdentity, TlsOptions, v1::ListRunsRequest};
 use windlass_proto::id::RunId;
 use windlass_service::error::ErrorReason;
 
 use crate::{
-    args::{OneRunArgs, ServerArgs},
+    args::{OneRunArgs, ServerArgs, TlsArgs},
+    bounded,
     failure::{Failure, InputError},
     submission::BaseDir,
 };
 
 /// Runs that an abbreviated id is looked for among.
 const NEWEST: i32 = 1000;
+/// The most that a file of certificates or of a key may have: several times what a system's list of authorities has.
+const PEM_BYTES: usize = 1 << 20;
 
 pub(super) async fn connect(args: &ServerArgs) -> Result<Client, Failure> {
-    Ok(Client::connect(&args.server).await?)
+    let tls = tls_options(&args.tls)?;
+    let client = Client::connect_with(&args.server, &tls).await?;
+    match &args.log_server {
+        Some(address) => Ok(client.with_logs_of(&Client::connect_with(address, &tls).await?)),
+        None => Ok(client),
+    }
+}
+
+fn tls_options(args: &TlsArgs) -> Result<TlsOptions, Failure> {
+    let identity = match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => {
+            Some(ClientIdentity { cert_pem: read(cert)?, key_pem: read(key)? })
+        }
+        _ => None,
+    };
+    let ca_pem = args.tls_ca.as_deref().map(read).transpose()?;
+    Ok(TlsOptions { ca_pem, identity, ..TlsOptions::default() })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, InputError> {
+    let refused = |why: String| {
+        let path = path.display();
+        InputError::new(format!("cannot read {path}: {why}; name a file in PEM that you may read"))
+    };
+    bounded::read_file(path, PEM_BYTES)
+        .map_err(|error| refused(error.to_string()))?
+        .ok_or_else(|| refused(format!("it has more than {} MiB", PEM_BYTES >> 20)))
 }
 
 /// Connects, and finds out the run's whole id.
@@ -53,7 +82,9 @@ async fn whole_id(client: &Client, text: &str) -> Result<String, Failure> {
 
 /// Steps of a server on this machine start beside the pipeline's file, as those of `windlass run` do.
 pub(super) fn base_dir(server: &ServerArgs) -> BaseDir {
-    let address = server.server.strip_prefix("http://").unwrap_or(&server.server);
+    let schemes = ["http://", "https://"];
+    let address = schemes.iter().find_map(|scheme| server.server.strip_prefix(scheme));
+    let address = address.unwrap_or(&server.server);
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
     let is_local = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     if is_local { BaseDir::OfFile } else { BaseDir::OfRuntime }
@@ -65,8 +96,9 @@ mod tests {
 
     #[test]
     fn a_server_on_this_machine_is_known_by_its_address() {
-        let of = |url: &str| base_dir(&ServerArgs { server: url.to_owned() });
-        for local in ["http://127.0.0.1:7878", "http://localhost:1", "http://[::1]:7878"] {
+        let of =
+            |url: &str| base_dir(&ServerArgs { server: url.to_owned(), ..ServerArgs::default() });
+        for local in ["http://127.0.0.1:7878", "https://localhost:1", "http://[::1]:7878"] {
             assert_eq!(of(local), BaseDir::OfFile, "{local}");
         }
         for remote in ["http://10.0.0.1:7878", "http://windlass:80", "http://[2001:db8::1]:7878"] {

@@ -5,8 +5,9 @@ use crate::{
     args::{OutputFormat, WatchArgs},
     exit::Exit,
     failure::Failure,
-    follow::{OnSignal, follow},
+    follow::{Manner, OnSignal, follow},
     view,
+    warnings::Warnings,
 };
 
 pub(super) async fn watch(args: WatchArgs, format: OutputFormat) -> Result<Exit, Failure> {
@@ -14,5 +15,7 @@ pub(super) async fn watch(args: WatchArgs, format: OutputFormat) -> Result<Exit,
     let run = client.get(&run_id).await?;
     let mut signals = end_signals()?;
     let mut view = view::of(format, false);
-    follow(&client, &run, view.as_mut(), &mut signals, OnSignal::Detach, args.logs).await
+    let mut manner =
+        Manner { on_signal: OnSignal::Detach, with_logs: args.logs, warnings: Warnings::default() };
+    follow(&client, &run, view.as_mut(), &mut signals, &mut manner).await
 }

@@ -15,7 +15,7 @@
 mod channel;
 mod state_dir;
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -34,10 +34,10 @@ use windlass_launcher::{
 use windlass_proto::v1::{
     log_service_server::LogServiceServer, run_service_server::RunServiceServer,
 };
-use windlass_scheduler::SchedulerConfig;
+use windlass_scheduler::{Ownership, SchedulerConfig};
 use windlass_service::grpc::{GrpcServer, MAX_MESSAGE_BYTES, ServeError};
 use windlass_store::{MemoryStore, OpenError as StoreOpenError, SqliteStore, Store};
-use windlass_streamer::Streamer;
+use windlass_streamer::{LogPlaces, Streamer};
 use windlass_submitter::{Submitter, SubmitterConfig};
 
 pub use state_dir::{StateDir, StateDirError};
@@ -73,7 +73,6 @@ pub enum RuntimeConfig {
 }
 
 /// The services, running.
-#[derive(Debug)]
 pub struct Embedded {
     server: GrpcServer,
     channel: Channel,
@@ -82,7 +81,14 @@ pub struct Embedded {
     /// Ends what works on runs.
     stop_working: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    runtime: Arc<dyn Runtime>,
     state: StateDir,
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 /// The services could not be started.
@@ -121,21 +127,21 @@ impl Embedded {
         let (reports, reported) = mpsc::unbounded_channel();
         let mut services =
             Services { bus, store, stop: CancellationToken::new(), tasks: Vec::new() };
-        let window = match config.runtime {
+        let (runtime, window): (Arc<dyn Runtime>, _) = match config.runtime {
             RuntimeConfig::Process { slots, supervisor } => {
                 let mut config =
                     ProcessConfig::new(attempts.clone(), supervisor.map_or_else(itself, Ok)?);
                 config.slots = slots.unwrap_or(config.slots);
                 let slots = config.slots;
-                let runtime = ProcessRuntime::open(config, reports.clone())?;
-                services.launch(runtime, reports, reported);
+                let runtime = Arc::new(ProcessRuntime::open(config, reports.clone())?);
+                services.launch(runtime.clone(), reports, reported);
                 // Enough that a slot that becomes free finds work, and few enough that others find room.
-                slots.saturating_add(slots.get())
+                (runtime, slots.saturating_add(slots.get()))
             }
             RuntimeConfig::Simulated { plan, window } => {
-                let runtime = SimulatedRuntime::new(reports.clone(), plan);
-                services.launch(runtime, reports, reported);
-                window
+                let runtime = Arc::new(SimulatedRuntime::new(reports.clone(), plan));
+                services.launch(runtime.clone(), reports, reported);
+                (runtime, window)
             }
         };
         services.schedule(window);
@@ -148,7 +154,7 @@ impl Embedded {
         let (channel, serving) = channel::in_process(&server, stop_serving.clone());
         services.tasks.push(serving);
         let Services { stop: stop_working, tasks, .. } = services;
-        Ok(Self { server, channel, stop_serving, stop_working, tasks, state })
+        Ok(Self { server, channel, stop_serving, stop_working, tasks, runtime, state })
     }
 
     /// A client of these services, within the process.
@@ -171,6 +177,18 @@ impl Embedded {
         self.stop_serving.clone()
     }
 
+    /// Has all attempts of a run that are there stopped, and returns when that is on its way. For who leaves a run that is
+    /// being cancelled: the launcher might end before it hears of it.
+    pub async fn stop_attempts(&self, run_id: &str) {
+        for key in self.runtime.known().await {
+            if key.run.as_str() == run_id {
+                self.runtime.stop(key).await;
+            }
+        }
+        // Answered behind all that was ordered before.
+        self.runtime.known().await;
+    }
+
     /// Ends the services in order: those that take requests first. Steps that run as processes go on under their
     /// supervisors, and are found again by the next start on the same state directory.
     pub async fn shutdown(self) {
@@ -180,6 +198,7 @@ impl Embedded {
             // A service that panicked has said so.
             let _ = task.await;
         }
+        drop(self.runtime);
         drop(self.state);
     }
 }
@@ -195,15 +214,16 @@ struct Services {
 impl Services {
     fn launch<R: Runtime>(
         &mut self,
-        runtime: R,
+        runtime: Arc<R>,
         reports: ReportSender,
         reported: mpsc::UnboundedReceiver<windlass_launcher::runtime::Report>,
     ) {
         let launcher = Launcher {
             partitions: PARTITIONS,
+            host_lost_after: None,
             bus: self.bus.clone(),
             store: self.store.clone(),
-            runtime: Arc::new(runtime),
+            runtime,
             reports,
             reported,
         };
@@ -214,10 +234,12 @@ impl Services {
         // Each partition may use the whole window: most of the time one run is all there is, and it lives in one.
         let config = SchedulerConfig {
             partitions: PARTITIONS,
+            ownership: Ownership::All,
             launch_window: window,
             command_size: constant(1024),
             batch: constant(1024),
             sweep: Duration::from_mins(1),
+            retention: None,
         };
         let scheduler = windlass_scheduler::run(
             config,
@@ -229,7 +251,8 @@ impl Services {
     }
 
     fn streamer(&self, attempts: PathBuf, stop: CancellationToken) -> Streamer {
-        Streamer::new(self.bus.clone(), self.store.clone(), attempts, stop)
+        let places = LogPlaces::OneHost(attempts);
+        Streamer::new(self.bus.clone(), self.store.clone(), places, stop)
     }
 
     fn submitter(&self, stop: CancellationToken) -> Submitter {

@@ -1,12 +1,15 @@
 //! Following a run to its end: its changes and lines to a view, and signals to the run.
 
+mod cancel;
+mod causes;
 mod order;
 mod summary;
+mod trouble;
 
 use std::{mem::discriminant, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use windlass_client::{
     Client, ClientError, LogEvent, LogLines, RunWatch, WatchEvent,
     v1::{Run, StepState, StreamLogsRequest},
@@ -14,13 +17,21 @@ use windlass_client::{
 use windlass_service::signal::EndSignals;
 
 pub(crate) use self::order::StepChange;
-use self::order::{Item, Order};
-use crate::{exit::Exit, failure::Failure, render::words, view::View};
+use self::{
+    cancel::{Answer, Cancel},
+    causes::Failures,
+    order::{Item, Order},
+    trouble::Trouble,
+};
+use crate::{exit::Exit, failure::Failure, render::words, view::View, warnings::Warnings};
 
 /// How often what changes by time alone is shown anew.
 const TICK: Duration = Duration::from_millis(125);
 /// How long further lines are waited for after the run has ended.
 const LAST_LINES: Duration = Duration::from_secs(10);
+/// How long the answer to an order is waited for by somebody who wants to leave at once: longer than a server that is well
+/// keeps it back, which is until the order is followed, or 2 s.
+const LAST_ANSWER: Duration = Duration::from_secs(3);
 /// Running steps that are named when they are left behind.
 const NAMED: usize = 5;
 
@@ -29,8 +40,20 @@ const NAMED: usize = 5;
 pub(crate) enum OnSignal {
     /// The run is cancelled; a second one leaves at once.
     Cancel,
+    /// The run is cancelled without waiting for one; the first one leaves at once.
+    Leave,
     /// The run goes on without us.
     Detach,
+}
+
+/// How a run is followed.
+#[derive(Debug)]
+pub(crate) struct Manner {
+    pub(crate) on_signal: OnSignal,
+    /// Whether what steps write is shown.
+    pub(crate) with_logs: bool,
+    /// What is told beside what the run itself tells.
+    pub(crate) warnings: Warnings,
 }
 
 /// Follows a run until it has ended.
@@ -41,8 +64,7 @@ pub(crate) async fn follow(
     run: &Run,
     view: &mut dyn View,
     signals: &mut EndSignals,
-    on_signal: OnSignal,
-    with_logs: bool,
+    manner: &mut Manner,
 ) -> Result<Exit, Failure> {
     let total = run.step_counts.unwrap_or_default().total;
     let watch = if view.wants_steps(total) {
@@ -52,7 +74,8 @@ pub(crate) async fn follow(
     };
     let request =
         StreamLogsRequest { run_id: run.run_id.clone(), follow: true, ..Default::default() };
-    let logs = with_logs.then(|| client.logs(request));
+    let logs = manner.with_logs.then(|| client.logs(request));
+    let cancel = (manner.on_signal == OnSignal::Leave).then(|| Cancel::new(client, &run.run_id));
     let mut follower = Follower {
         client,
         run_id: &run.run_id,
@@ -60,8 +83,10 @@ pub(crate) async fn follow(
         logs,
         last_lines: None,
         order: Order::default(),
-        on_signal,
-        cancelled: false,
+        failures: Failures::default(),
+        manner,
+        cancel,
+        trouble: Trouble::default(),
         interrupted: false,
     };
     match follower.follow(view, signals).await? {
@@ -83,8 +108,11 @@ struct Follower<'a> {
     /// Until when lines are waited for; none while the run goes on.
     last_lines: Option<Instant>,
     order: Order,
-    on_signal: OnSignal,
-    cancelled: bool,
+    failures: Failures,
+    manner: &'a mut Manner,
+    /// Some once the run is to be cancelled.
+    cancel: Option<Cancel<'a>>,
+    trouble: Trouble,
     /// Whether the server is away.
     interrupted: bool,
 }
@@ -99,33 +127,44 @@ impl Follower<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.last_lines.is_none() || self.logs.is_some() {
             tokio::select! {
-                event = self.watch.next(), if self.last_lines.is_none() => self.changed(event?, view)?,
+                event = self.watch.next(), if self.last_lines.is_none() => {
+                    self.changed(event?, view).await?;
+                }
                 event = next_lines(&mut self.logs) => self.lines(event, view),
                 () = at(self.last_lines) => self.logs = None,
                 () = signals.next() => {
                     self.show_all(view)?;
-                    if let Some(exit) = self.signalled(view, signals).await {
+                    if let Some(exit) = self.signalled(view).await {
                         return Ok(exit);
                     }
                 }
+                answer = answer(&mut self.cancel) => self.answered(answer, view),
+                warning = self.manner.warnings.next() => self.warned(&warning, view),
                 _ = ticks.tick() => {
+                    self.tell_recovery(view);
                     view.tick(self.watch.run(), self.watch.steps()).map_err(Failure::Output)?;
                 }
             }
             self.show_due(view)?;
         }
         self.show_all(view)?;
+        self.tell_recovery(view);
         Ok(Exit::of_run(self.watch.run().state()))
     }
 
-    fn changed(&mut self, event: Option<WatchEvent>, view: &mut dyn View) -> Result<(), Failure> {
+    async fn changed(
+        &mut self,
+        event: Option<WatchEvent>,
+        view: &mut dyn View,
+    ) -> Result<(), Failure> {
         match event {
             None => self.last_lines = Some(Instant::now() + LAST_LINES),
             Some(WatchEvent::Changed(change)) => {
                 if std::mem::take(&mut self.interrupted) {
                     view.note("the server answers again");
                 }
-                self.take_in(&change.steps, view)?;
+                self.trouble.run_changed();
+                self.take_in(&change.steps, view).await?;
                 view.tick(self.watch.run(), self.watch.steps()).map_err(Failure::Output)?;
             }
             Some(WatchEvent::Interrupted { error, .. }) => {
@@ -137,14 +176,16 @@ impl Follower<'_> {
         Ok(())
     }
 
-    fn take_in(&mut self, changed: &[u32], view: &mut dyn View) -> Result<(), Failure> {
+    async fn take_in(&mut self, changed: &[u32], view: &mut dyn View) -> Result<(), Failure> {
+        let steps = changed.iter().filter_map(|index| self.watch.steps().get(*index as usize));
+        let mut causes = self.failures.causes(self.client, self.run_id, steps).await;
         let (now, clock) = (Instant::now(), Timestamp::now());
         self.order.run(self.watch.run(), now);
         // What is more than can be held is told piece by piece.
         for changed in changed.chunks(order::MOST) {
             for index in changed {
                 if let Some(step) = self.watch.steps().get(*index as usize) {
-                    self.order.step(step, now, clock);
+                    self.order.step(step, causes.remove(index), now, clock);
                 }
             }
             self.show_due(view)?;
@@ -206,34 +247,57 @@ impl Follower<'_> {
     }
 
     /// What a signal asks for; an exit code if that is to leave.
-    async fn signalled(&mut self, view: &mut dyn View, signals: &mut EndSignals) -> Option<Exit> {
-        if self.on_signal == OnSignal::Detach {
+    async fn signalled(&mut self, view: &mut dyn View) -> Option<Exit> {
+        if self.manner.on_signal == OnSignal::Detach {
             let run = self.run_id;
             view.note(&format!(
                 "run {run} goes on: see `windlass watch {run}`, or end it by `windlass cancel {run}`"
             ));
             return Some(Exit::Left);
         }
-        if self.cancelled {
+        if let Some(cancel) = &mut self.cancel {
+            if !cancel.taken && !cancel.told {
+                // It has just been given: that moment decides whether the steps are left to themselves.
+                let _ = timeout(LAST_ANSWER, cancel.answer()).await;
+            }
             view.note(&self.left_behind());
             return Some(Exit::Left);
         }
-        self.cancelled = true;
+        self.cancel = Some(Cancel::new(self.client, self.run_id));
         view.note("cancelling; press Ctrl-C again to leave at once");
-        let cancel = self.client.cancel(self.run_id);
-        tokio::select! {
-            answer = cancel => {
-                if let Err(error) = answer && error.reason() != Some("RUN_ENDED") {
-                    view.note(&format!("the run was not cancelled: {error}"));
-                    // Another signal tries again.
-                    self.cancelled = false;
-                }
-                None
+        None
+    }
+
+    fn answered(&mut self, answer: Answer, view: &mut dyn View) {
+        let told = self.cancel.as_mut().is_some_and(|cancel| {
+            std::mem::replace(&mut cancel.told, matches!(answer, Answer::NotNow(_)))
+        });
+        match answer {
+            Answer::Taken if self.manner.on_signal == OnSignal::Leave => {
+                view.note("the output cannot be written any more, so the run is cancelled");
             }
-            () = signals.next() => {
-                view.note(&self.left_behind());
-                Some(Exit::Left)
+            Answer::Taken if told => view.note("the run is being cancelled now"),
+            Answer::NotNow(error) if !told => view.note(&format!(
+                "the run is not cancelled yet: {error}; the order is given again until it is taken"
+            )),
+            Answer::Taken | Answer::Ended | Answer::NotNow(_) => {}
+            Answer::Refused(error) => {
+                view.note(&format!("the run was not cancelled: {error}"));
+                // Another signal tries again.
+                self.cancel = None;
             }
+        }
+    }
+
+    fn warned(&mut self, warning: &str, view: &mut dyn View) {
+        if self.trouble.warned(warning, Instant::now()) {
+            view.note(&format!("warning: {warning}"));
+        }
+    }
+
+    fn tell_recovery(&mut self, view: &mut dyn View) {
+        if self.trouble.is_over(Instant::now(), self.last_lines.is_some()) {
+            view.note("the run goes on");
         }
     }
 
@@ -252,6 +316,11 @@ impl Follower<'_> {
         let names =
             if names.is_empty() { String::new() } else { format!(" ({}{more})", names.join(", ")) };
         let steps = words::steps(running);
+        if self.cancel.as_ref().is_none_or(|cancel| !cancel.taken) {
+            return format!(
+                "left while {steps}{names} had not ended, and the run was not cancelled: what runs goes on to its end"
+            );
+        }
         format!(
             "left while {steps}{names} had not ended; what was told to stop is killed when its grace is over"
         )
@@ -262,6 +331,14 @@ impl Follower<'_> {
 async fn next_lines(logs: &mut Option<LogLines>) -> Result<Option<LogEvent>, ClientError> {
     match logs {
         Some(logs) => logs.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for an answer to the order to cancel; for ever if none was given.
+async fn answer(cancel: &mut Option<Cancel<'_>>) -> Answer {
+    match cancel {
+        Some(cancel) => cancel.answer().await,
         None => std::future::pending().await,
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct StepChange {
     /// When it took place; when it was seen, where the step does not tell.
     pub(crate) at: Timestamp,
     pub(crate) step: StepStatus,
+    /// Why the attempt before failed, where that is known and the step does not tell.
+    pub(crate) failed_before: Option<String>,
 }
 
 /// What is held back for a moment.
@@ -98,7 +100,13 @@ impl Order {
     }
 
     /// Takes in a step that is other than before.
-    pub(super) fn step(&mut self, step: &StepStatus, now: Instant, clock: Timestamp) {
+    pub(super) fn step(
+        &mut self,
+        step: &StepStatus,
+        failed_before: Option<String>,
+        now: Instant,
+        clock: Timestamp,
+    ) {
         let state = step.state();
         let known = self.steps.get(&step.name);
         let known_time = known.map_or(Timestamp::MIN, |last| last.time);
@@ -111,7 +119,8 @@ impl Order {
         let ended = has_ended(state) || state == StepState::Delayed;
         let last = Last { attempt: step.attempt, time, ended };
         self.steps.insert(step.name.clone(), last);
-        let change = StepChange { at: tells.unwrap_or(clock), step: step.clone() };
+        let at = tells.unwrap_or(clock);
+        let change = StepChange { at, step: step.clone(), failed_before };
         let rank = if ended { Rank::After } else { Rank::Before };
         self.hold(time, rank, now, Item::Step(Box::new(change)));
     }
@@ -210,9 +219,9 @@ mod tests {
     #[test]
     fn a_steps_lines_come_between_its_start_and_its_end_whichever_stream_was_faster() {
         let (mut order, now, clock) = (Order::default(), Instant::now(), samples::now());
-        order.step(&step("a", StepState::Running, 1, None), now, clock);
-        order.step(&step("a", StepState::Succeeded, 1, Some(4)), now, clock);
-        order.step(&step("b", StepState::Running, 5, None), now, clock);
+        order.step(&step("a", StepState::Running, 1, None), None, now, clock);
+        order.step(&step("a", StepState::Succeeded, 1, Some(4)), None, now, clock);
+        order.step(&step("b", StepState::Running, 5, None), None, now, clock);
         // The clocks of those who write and of those who watch differ a little.
         for (name, text, time) in [("a", "first", 2), ("b", "other", 3), ("a", "last", 6)] {
             order.line(line(name, text, time), now);
@@ -237,7 +246,7 @@ mod tests {
     fn while_the_lines_of_an_ended_run_are_read_what_took_place_later_waits() {
         let (mut order, now, clock) = (Order::default(), Instant::now(), samples::now());
         order.run(&samples::failed_run(), now);
-        order.step(&step("a", StepState::Failed, 1, Some(62)), now, clock);
+        order.step(&step("a", StepState::Failed, 1, Some(62)), None, now, clock);
         order.line(line("a", "early", 2), now);
         let later = now + 10 * HOLD;
         assert_eq!(told(order.take_due(later, true)), ["a: early"]);

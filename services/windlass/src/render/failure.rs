@@ -2,16 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::Theme;
+use super::{Theme, words};
 use crate::failure::Failure;
 
 /// The message, then one line per place that is wrong.
 pub(crate) fn failure(failure: &Failure, theme: &Theme) -> String {
-    let mut text = format!("{} {}\n", theme.bad("error:"), failure.message());
+    let message: Vec<_> = failure.message().lines().map(words::harmless).collect();
+    let mut text = format!("{} {}\n", theme.bad("error:"), message.join("\n"));
     for violation in failure.violations() {
+        let field = words::harmless(&violation.field);
+        let description = words::harmless(&violation.description);
         // A single violation is often the message itself.
-        if !text.contains(&violation.description) {
-            let _ = writeln!(text, "  {}: {}", theme.bold(&violation.field), violation.description);
+        if !text.contains(&description) {
+            let _ = writeln!(text, "  {}: {description}", theme.bold(&field));
         }
     }
     text
@@ -44,9 +47,14 @@ mod tests {
         });
         let address = Failure::from(ClientError::InvalidEndpoint {
             endpoint: "127.0.0.1:7878".to_owned(),
-            problem: "only http:// is spoken".to_owned(),
+            problem: "it begins with neither http:// nor https://".to_owned(),
         });
-        let texts = [file, unreachable, address].map(|error| failure(&error, &samples::theme()));
+        let untrusted = Failure::from(ClientError::Untrusted {
+            endpoint: "https://windlass:7878".to_owned(),
+            problem: "invalid peer certificate: UnknownIssuer".to_owned(),
+        });
+        let texts =
+            [file, unreachable, address, untrusted].map(|error| failure(&error, &samples::theme()));
         insta::assert_snapshot!(texts.join("\n"));
     }
 }

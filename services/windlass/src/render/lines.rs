@@ -72,10 +72,14 @@ pub(crate) fn happened(step: &StepStatus, at: Timestamp, theme: &Theme) -> Optio
 }
 
 /// An attempt failed, and the next one is on its way.
-pub(crate) fn tried_again(step: &StepStatus, theme: &Theme) -> String {
+pub(crate) fn tried_again(step: &StepStatus, why: Option<&str>, theme: &Theme) -> String {
     let failed = format!("failed in attempt {}", step.attempt.saturating_sub(1));
+    let failed = theme.step_state(StepState::Delayed, &failed);
     let name = theme.step(&words::harmless(&step.name));
-    format!("{name} {}, and is tried again", theme.step_state(StepState::Delayed, &failed))
+    match why.filter(|why| !why.is_empty()) {
+        Some(why) => format!("{name} {failed}: {}; it is tried again", words::harmless(why)),
+        None => format!("{name} {failed}, and is tried again"),
+    }
 }
 
 fn some(text: String) -> Option<String> {

@@ -80,10 +80,13 @@ pub(crate) fn shown(text: &str) -> String {
     expanded
 }
 
-/// Text that somebody else wrote, safe for a terminal: control characters would move its cursor or change its state.
+/// Text that somebody else wrote, safe for a terminal: control characters would move its cursor or change its state, and
+/// those of the direction of writing would show what follows in another order than it has.
 pub(crate) fn harmless(text: &str) -> String {
     let plain = console::strip_ansi_codes(text);
-    plain.chars().filter(|letter| *letter == '\t' || !letter.is_control()).collect()
+    let turns = |letter| matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let is_harmless = |letter: &char| *letter == '\t' || !letter.is_control() && !turns(*letter);
+    plain.chars().filter(is_harmless).collect()
 }
 
 #[cfg(test)]
@@ -105,6 +108,7 @@ mod tests {
 
     #[test]
     fn what_a_step_writes_cannot_steer_the_terminal() {
+        assert_eq!(harmless("\u{202e}gpj.\u{2066}exe\u{2069} \u{5d0}"), "gpj.exe \u{5d0}");
         assert_eq!(harmless("\u{1b}[31mred\u{1b}[0m\tand\r\u{7} plain\u{1b}[2J"), "red\tand plain");
     }
 }

@@ -43,7 +43,7 @@ impl Told {
             && !tells_of_failure;
         let mut news = Vec::new();
         if failed_unseen {
-            news.push(lines::tried_again(step, theme));
+            news.push(lines::tried_again(step, change.failed_before.as_deref(), theme));
         }
         if (before.state, before.attempt) != (state, attempt) {
             news.extend(lines::happened(step, change.at, theme));
@@ -72,14 +72,17 @@ mod tests {
         let mut step = samples::step("load", StepState::Running);
         step.index = 3;
         let mut news = |step: &_| {
-            told.news(&StepChange { at: samples::now(), step: StepStatus::clone(step) }, &theme)
+            let failed_before = Some("it hung".to_owned());
+            let change =
+                StepChange { at: samples::now(), step: StepStatus::clone(step), failed_before };
+            told.news(&change, &theme)
         };
         assert_eq!(news(&step), ["load started"]);
         step.message = "still at it".to_owned();
         assert!(news(&step).is_empty());
         (step.attempt, step.failures) = (2, 1);
         step.set_state(StepState::Queued);
-        assert_eq!(news(&step), ["load failed in attempt 1, and is tried again"]);
+        assert_eq!(news(&step), ["load failed in attempt 1: it hung; it is tried again"]);
         step.set_state(StepState::Running);
         assert_eq!(news(&step), ["load started (attempt 2)"]);
         step.failures = 2;

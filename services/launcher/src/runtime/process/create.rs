@@ -4,15 +4,17 @@ use std::{
     fs::File,
     io,
     process::{Child, Command, Stdio},
+    thread,
 };
 
 use windlass_engine::reason::FailureReason;
 
-use super::{Supervisor, judge, layout::Layout};
+use super::{Supervisor, judge, layout::Layout, waiting::Waiting};
 use crate::{
     clock,
     runtime::{AttemptKey, AttemptSpec},
     supervisor::{
+        ROOM_INTERVAL,
         attempt_dir::{AttemptDir, DirError},
         outcome::{End, Outcome},
         spec::Spec,
@@ -39,20 +41,43 @@ pub(super) fn create(
 ) -> Creation {
     let key = attempt.key;
     let dir = layout.attempt(key);
-    let lock = match claim(layout, key) {
+    let lock = match with_room(&dir, key, || claim(layout, key)) {
         Ok(Some(lock)) => lock,
         Ok(None) => return Creation::Existed,
         Err(error) => return Creation::Failed(launch_failed(error.to_string())),
     };
     let spec = spec(layout, log_limit, attempt);
     let created_ms = spec.created_ms;
-    match dir.write_spec(&spec).and_then(|()| start(&dir, supervisor, lock)) {
+    let written = with_room(&dir, key, || dir.write_spec(&spec));
+    match written.and_then(|()| start(&dir, supervisor, lock)) {
         Ok(supervisor) => Creation::Created { supervisor, created_ms },
         Err(error) => {
             let outcome = launch_failed(error.to_string());
             // The lock went with the failed start; nobody else can have written an outcome but *lost*.
             judge::write(&dir, &outcome);
             Creation::Failed(outcome)
+        }
+    }
+}
+
+/// Does what needs room on the disk, and waits for it as long as there is none: nothing has begun yet that could be late,
+/// and trying on costs the step none of its retries.
+fn with_room<T>(
+    dir: &AttemptDir,
+    key: AttemptKey,
+    mut act: impl FnMut() -> Result<T, DirError>,
+) -> Result<T, DirError> {
+    let mut waiting = Waiting::new(key);
+    loop {
+        match act() {
+            Err(error) if error.is_want_of_room() && !dir.is_stop_ordered() => {
+                waiting.waits(&error.to_string());
+                thread::park_timeout(ROOM_INTERVAL);
+            }
+            done => {
+                waiting.is_over();
+                return done;
+            }
         }
     }
 }
@@ -75,8 +100,10 @@ fn claim(layout: &Layout, key: AttemptKey) -> Result<Option<File>, DirError> {
     if !dir.create()? {
         return Ok(None);
     }
+    // Where there is no room for the lock, the claim is given back; whoever has come between keeps what it has made.
+    let lock = dir.try_lock().inspect_err(|_| dir.remove_empty())?;
     // Whoever has come between has found a directory without a supervisor, and has written that the attempt is lost.
-    Ok(dir.try_lock()?.filter(|_| dir.read_outcome().is_none()))
+    Ok(lock.filter(|_| dir.read_outcome().is_none()))
 }
 
 /// Starts the supervisor with the lock as its standard input.

@@ -6,12 +6,13 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        mpsc::{Receiver, Sender},
+        mpsc::{Receiver, RecvTimeoutError, Sender},
     },
     thread,
+    time::Instant,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch as room};
 use tracing::{error, warn};
 use windlass_engine::{
     event::{AttemptPhase, AttemptReport},
@@ -24,6 +25,7 @@ use super::{
     ProcessConfig, create,
     judge::{self, Standing, Times},
     layout::Layout,
+    stuck::{Deadline, Patrol},
     watch::{self, Teller},
 };
 use crate::{
@@ -34,11 +36,13 @@ use crate::{
 /// What the desk is told.
 #[derive(Debug)]
 pub(super) enum Order {
-    Start(Vec<AttemptSpec>),
+    Start(Vec<AttemptSpec>, oneshot::Sender<()>),
     Stop(AttemptKey),
     /// Answered with whether the attempt is known.
     Probe(AttemptKey, oneshot::Sender<bool>),
     Remove(RunId, oneshot::Sender<()>),
+    /// Answered with all attempts that have a directory or wait for a slot.
+    List(oneshot::Sender<Vec<AttemptKey>>),
     /// By the thread that watches the attempt.
     Notice(AttemptKey, Notice),
     /// Leave all that runs alone.
@@ -64,6 +68,8 @@ pub(super) enum Notice {
 struct Watched {
     times: Times,
     stop_ordered: bool,
+    /// By when its supervisor must have carried out the order.
+    deadline: Option<Deadline>,
 }
 
 #[derive(Debug)]
@@ -77,6 +83,9 @@ pub(super) struct Desk {
     /// What waits for a slot, and in which order; an attempt that was stopped is only in the latter.
     waiting: HashMap<AttemptKey, AttemptSpec>,
     queue: VecDeque<AttemptKey>,
+    /// How many attempts could begin at once.
+    room: room::Sender<usize>,
+    patrol: Patrol,
 }
 
 impl Desk {
@@ -85,8 +94,10 @@ impl Desk {
         layout: Layout,
         reports: ReportSender,
         orders: Sender<Order>,
+        room: room::Sender<usize>,
     ) -> Self {
         Self {
+            patrol: Patrol::every(config.patrol_interval),
             config,
             layout,
             reports,
@@ -94,6 +105,7 @@ impl Desk {
             watched: BTreeMap::new(),
             waiting: HashMap::new(),
             queue: VecDeque::new(),
+            room,
         }
     }
 
@@ -103,12 +115,24 @@ impl Desk {
         for key in self.layout.attempts() {
             self.look_up(key);
         }
-        while let Ok(order) = inbox.recv() {
+        self.tell_room();
+        loop {
+            let order = match self.next_order(inbox) {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.enforce_stops();
+                    self.patrol.look(&self.layout, self.watched.keys());
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let mut taken = None;
             match order {
-                Order::Start(attempts) => {
+                Order::Start(attempts, done) => {
                     for attempt in attempts {
                         self.take(attempt);
                     }
+                    taken = Some(done);
                 }
                 Order::Stop(key) => self.stop(key),
                 Order::Probe(key, answer) => drop(answer.send(self.probe(key))),
@@ -116,10 +140,52 @@ impl Desk {
                     self.remove(run);
                     let _ = done.send(());
                 }
+                Order::List(answer) => drop(answer.send(self.list())),
                 Order::Notice(key, notice) => self.notice(key, notice),
                 Order::Close => return,
             }
             self.fill_slots();
+            self.tell_room();
+            // Only now, so that whoever waits for that sees the room that is left.
+            taken.map(|done| done.send(()));
+        }
+    }
+
+    fn tell_room(&self) {
+        let busy = self.watched.len() + self.waiting.len();
+        let free = self.config.slots.get().saturating_sub(busy);
+        self.room.send_if_modified(|room| std::mem::replace(room, free) != free);
+    }
+
+    fn list(&self) -> Vec<AttemptKey> {
+        let mut keys = self.layout.attempts();
+        keys.extend(self.waiting.keys());
+        keys
+    }
+
+    /// The next order, or nothing once a stop is overdue or it is time to look at the supervisors.
+    fn next_order(&self, inbox: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
+        let deadlines = self.watched.values().filter_map(|watched| watched.deadline);
+        let patrol = self.patrol.next.filter(|_| !self.watched.is_empty());
+        match deadlines.map(|deadline| deadline.at).chain(patrol).min() {
+            Some(at) => inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => inbox.recv().map_err(RecvTimeoutError::from),
+        }
+    }
+
+    /// Sees to the supervisors that have not carried out an order in time.
+    fn enforce_stops(&mut self) {
+        let now = Instant::now();
+        for (key, watched) in &mut self.watched {
+            let Some(deadline) = watched.deadline.filter(|deadline| deadline.at <= now) else {
+                continue;
+            };
+            if deadline.kills() {
+                warn!(%key, "a supervisor does not carry out an order to stop, and is killed");
+            } else {
+                warn!(%key, "a supervisor has not carried out an order to stop in time, and is told to go on");
+            }
+            watched.deadline = deadline.enforce(&self.layout.attempt(*key));
         }
     }
 
@@ -161,10 +227,12 @@ impl Desk {
         } else if !self.watched.contains_key(&key) {
             self.look_up(key);
         }
-        // It may just be about to exist; then this is made up for once it does.
         if let Some(watched) = self.watched.get_mut(&key) {
             watched.stop_ordered = true;
-            self.order_stop(key);
+            // One that is about to be created is told once it is.
+            if self.layout.attempt(key).path().exists() {
+                self.order_stop(key);
+            }
         }
     }
 
@@ -181,9 +249,16 @@ impl Desk {
         }
     }
 
-    fn order_stop(&self, key: AttemptKey) {
-        if let Err(error) = self.layout.attempt(key).order_stop() {
+    fn order_stop(&mut self, key: AttemptKey) {
+        let dir = self.layout.attempt(key);
+        if let Err(error) = dir.order_stop() {
             warn!(%key, %error, "an attempt was not told to stop; it will be told again");
+        }
+        // An order that is repeated gives no more time.
+        if let Some(watched) = self.watched.get_mut(&key)
+            && watched.deadline.is_none()
+        {
+            watched.deadline = Deadline::of(&dir, self.config.stop_margin);
         }
     }
 
@@ -253,7 +328,7 @@ impl Desk {
             Ok(Standing::Ended(outcome)) => self.report_end(key, outcome),
             Ok(Standing::Alive(times)) => match watch::adopt(self.teller(key), dir, times) {
                 Ok(()) => {
-                    self.watched.insert(key, Watched { times, stop_ordered: false });
+                    self.watched.insert(key, Watched { times, ..Watched::default() });
                     self.report_phase(key);
                 }
                 Err(error) => error!(%key, %error, "an attempt runs unwatched until it is probed"),

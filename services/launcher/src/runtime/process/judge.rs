@@ -57,9 +57,7 @@ pub(super) fn settle(dir: &AttemptDir, _lock: &File, why: &str) -> Outcome {
         return outcome;
     }
     let left = leftovers::end(dir);
-    let mut message = format!(
-        "{why}, so that what became of the program is not known; it is tried again as often as the step's system retries allow"
-    );
+    let mut message = lost(why);
     if left > 0 {
         message = format!(
             "{message}; {left} of its processes cannot be ended: see to them on the launcher's host"
@@ -70,6 +68,13 @@ pub(super) fn settle(dir: &AttemptDir, _lock: &File, why: &str) -> Outcome {
     let outcome = Outcome { created_ms, started_ms, ended_ms: Some(clock::now().0), end };
     write(dir, &outcome);
     outcome
+}
+
+/// What people are told of an attempt whose outcome nobody knows.
+pub(super) fn lost(why: &str) -> String {
+    format!(
+        "{why}, so that what became of the program is not known; it is tried again as often as the step's system retries allow"
+    )
 }
 
 /// Writes down an outcome. Where that fails it is still true, and will be found out again.

@@ -32,22 +32,28 @@
 
 mod create;
 mod desk;
+mod identity;
 mod judge;
 mod layout;
 mod leftovers;
+mod stuck;
+mod waiting;
 mod watch;
 
 use std::{
     ffi::OsString,
+    fs::File,
     io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
+use nix::fcntl::Flock;
+use tokio::sync::{oneshot, watch as room};
 
 use self::{
     desk::{Desk, Order},
@@ -58,6 +64,11 @@ use windlass_proto::id::RunId;
 
 /// The size, in bytes, at which the middle of an attempt's log begins to be left out.
 pub const DEFAULT_LOG_LIMIT: u64 = 64 * 1024 * 1024;
+/// How long a supervisor may take to stop an attempt, beyond the attempt's grace. It gives up on processes beyond signals
+/// after 5 s.
+pub const DEFAULT_STOP_MARGIN: Duration = Duration::from_secs(10);
+/// How often it is looked whether supervisors are suspended.
+pub const DEFAULT_PATROL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a [`ProcessRuntime`] needs to know.
 #[derive(Debug, Clone)]
@@ -70,13 +81,29 @@ pub struct ProcessConfig {
     pub supervisor: Supervisor,
     /// The size, in bytes, at which the middle of an attempt's log begins to be left out.
     pub log_limit: u64,
+    /// How long a supervisor may take to stop an attempt, beyond the attempt's grace. Then it is told to go on, should
+    /// something have stopped it; where it still does not heed the order, it is killed, and the attempt is lost.
+    pub stop_margin: Duration,
+    /// How often it is looked whether something has suspended a supervisor, as a step may do to its own. It is told to go
+    /// on then: its attempt would never end.
+    pub patrol_interval: Duration,
+    /// The host's name, by which other launchers know whose attempts these are; none where there are no others.
+    pub host: Option<String>,
 }
 
 impl ProcessConfig {
-    /// As many slots as there are processors, and the default log limit.
+    /// As many slots as there are processors, and the default limits.
     pub fn new(dir: PathBuf, supervisor: Supervisor) -> Self {
         let slots = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { dir, slots, supervisor, log_limit: DEFAULT_LOG_LIMIT }
+        Self {
+            dir,
+            slots,
+            supervisor,
+            log_limit: DEFAULT_LOG_LIMIT,
+            stop_margin: DEFAULT_STOP_MARGIN,
+            patrol_interval: DEFAULT_PATROL_INTERVAL,
+            host: None,
+        }
     }
 }
 
@@ -100,6 +127,11 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// Its directory is used by another process.
+    #[error(
+        "{} is used by another launcher; end that one, or give this one a directory (or a host name) of its own", .0.display()
+    )]
+    Taken(PathBuf),
     /// The system has no room for its thread.
     #[error(
         "cannot start the runtime's thread: {0}; end other programs, or raise the limit on processes"
@@ -113,20 +145,30 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct ProcessRuntime {
     orders: mpsc::Sender<Order>,
+    holder: Option<String>,
+    /// How many attempts could begin at once.
+    room: room::Receiver<usize>,
+    /// Held as long as the directory is this runtime's.
+    _lock: Flock<File>,
 }
 
 impl ProcessRuntime {
     /// Opens the runtime and reports all that its directory holds: attempts that run are adopted, and take up slots.
     pub fn open(config: ProcessConfig, reports: ReportSender) -> Result<Self, OpenError> {
         let dir = config.dir.clone();
-        let layout = Layout::open(&config.dir).map_err(|source| OpenError::Dir { dir, source })?;
+        let unusable = |source| OpenError::Dir { dir: dir.clone(), source };
+        let layout = Layout::open(&config.dir).map_err(unusable)?;
+        let lock = identity::take(&dir).map_err(unusable)?.ok_or(OpenError::Taken(dir.clone()))?;
+        let holder = config.host.as_deref().map(|host| identity::holder(&dir, host)).transpose();
+        let holder = holder.map_err(unusable)?;
         let (orders, inbox) = mpsc::channel();
-        let mut desk = Desk::new(config, layout, reports, orders.clone());
+        let (free, room) = room::channel(config.slots.get());
+        let mut desk = Desk::new(config, layout, reports, orders.clone(), free);
         thread::Builder::new()
             .name("process-runtime".to_owned())
             .spawn(move || desk.run(&inbox))
             .map_err(OpenError::Thread)?;
-        Ok(Self { orders })
+        Ok(Self { orders, holder, room, _lock: lock })
     }
 
     fn order(&self, order: Order) {
@@ -146,7 +188,10 @@ impl Drop for ProcessRuntime {
 #[async_trait]
 impl Runtime for ProcessRuntime {
     async fn start(&self, attempts: Vec<AttemptSpec>) {
-        self.order(Order::Start(attempts));
+        let (done, taken) = oneshot::channel();
+        self.order(Order::Start(attempts, done));
+        // An error means that the desk is gone, which was said above.
+        let _ = taken.await;
     }
 
     async fn stop(&self, key: AttemptKey) {
@@ -166,6 +211,26 @@ impl Runtime for ProcessRuntime {
         self.order(Order::Remove(run, done));
         // An error means that the desk is gone, which was said above.
         let _ = removed.await;
+    }
+
+    fn holder(&self) -> Option<&str> {
+        self.holder.as_deref()
+    }
+
+    async fn room(&self) -> usize {
+        let mut room = self.room.clone();
+        let free = room.wait_for(|free| *free > 0).await.ok().map(|free| *free);
+        match free {
+            Some(free) => free,
+            // The desk is gone, which was said where it was needed; there will never be room again.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn known(&self) -> Vec<AttemptKey> {
+        let (answer, known) = oneshot::channel();
+        self.order(Order::List(answer));
+        known.await.unwrap_or_default()
     }
 }
 

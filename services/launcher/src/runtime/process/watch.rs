@@ -16,6 +16,7 @@ use super::{
     desk::{Notice, Order},
     judge::{self, Times},
     layout::Layout,
+    waiting::Waiting,
 };
 use crate::{
     clock,
@@ -24,6 +25,7 @@ use crate::{
         self,
         attempt_dir::{AttemptDir, DirError},
         outcome::{End, Outcome},
+        word::Word,
     },
 };
 
@@ -77,24 +79,42 @@ pub(super) fn adopt(teller: Teller, dir: AttemptDir, times: Times) -> io::Result
 
 /// Follows the supervisor that this process has started.
 fn see_through(teller: &Teller, dir: &AttemptDir, mut child: Child) -> Outcome {
-    if let Some(started_ms) = child.stdout.take().and_then(read_start) {
-        // If it has ended meanwhile, one report tells all.
-        if matches!(child.try_wait(), Ok(None)) {
-            teller.tell(Notice::Started { started_ms });
-        }
-    }
-    let why = describe(child.wait());
+    let not_written = child.stdout.take().and_then(|stdout| listen(teller, &mut child, stdout));
+    let was_told = not_written.is_some();
+    let why = describe(child.wait(), not_written);
     match dir.lock() {
         Ok(lock) => judge::settle(dir, &lock, &why),
-        Err(error) => dir.read_outcome().unwrap_or_else(|| unknown(format!("{why}: {error}"))),
+        // Where the supervisor said why, the same is wrong here.
+        Err(_) if was_told => unknown(judge::lost(&why)),
+        Err(error) => {
+            dir.read_outcome().unwrap_or_else(|| unknown(judge::lost(&format!("{why}: {error}"))))
+        }
     }
 }
 
-/// When the program began to run; none where the supervisor ended before that.
-fn read_start(stdout: impl io::Read) -> Option<u64> {
+/// Passes on what a supervisor tells, until it ends. Returns why the outcome was not written, where that was told.
+fn listen(teller: &Teller, child: &mut Child, stdout: impl io::Read) -> Option<String> {
+    let mut lines = BufReader::new(stdout);
     let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).ok()?;
-    line.trim().strip_prefix("started ")?.parse().ok()
+    let mut not_written = None;
+    let mut waiting = Waiting::new(teller.key);
+    while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+        match Word::read(&line) {
+            Some(Word::Started(started_ms)) => {
+                waiting.is_over();
+                // If it has ended meanwhile, one report tells all.
+                if matches!(child.try_wait(), Ok(None)) {
+                    teller.tell(Notice::Started { started_ms });
+                }
+            }
+            Some(Word::Waits(error)) => waiting.waits(&error),
+            Some(Word::NotWritten(error)) => not_written = Some(error),
+            None => {}
+        }
+        line.clear();
+    }
+    waiting.is_over();
+    not_written
 }
 
 /// Waits until the attempt's supervisor is gone.
@@ -115,11 +135,12 @@ fn await_release(teller: &Teller, dir: &AttemptDir, mut times: Times) -> Result<
 }
 
 /// How a supervisor can have left without an outcome.
-fn describe(status: io::Result<ExitStatus>) -> String {
+fn describe(status: io::Result<ExitStatus>, not_written: Option<String>) -> String {
     let exits = |status: &ExitStatus, code: u8| status.code() == Some(i32::from(code));
     match status {
         Ok(status) if exits(&status, supervisor::EXIT_NOT_WRITTEN) => {
-            "its supervisor could not write down how it ended (see whether the disk is full)".to_owned()
+            let error = not_written.unwrap_or_else(|| "it did not say why".to_owned());
+            format!("its supervisor could not write down how it ended ({error})")
         }
         Ok(status) if exits(&status, supervisor::EXIT_NOT_BEGUN) => {
             "its supervisor could not take it over (see that the launcher's directory is on a local disk)".to_owned()

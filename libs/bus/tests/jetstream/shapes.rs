@@ -1,0 +1,136 @@
+//! Streams that are in another shape, or cannot be made.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{self, stream};
+use windlass_bus::{
+    Bus as _, JetStreamBus,
+    jetstream::{
+        ConnectError, Credentials, JetStreamConfig, SecretString, ShapeError, Storage, Streams,
+    },
+};
+use windlass_servers::NatsServer;
+
+use crate::fixture::{EVENT, ack, config, connect, fetch_one, publish};
+
+async fn refused(config: JetStreamConfig) -> ShapeError {
+    match JetStreamBus::connect(config).await {
+        Err(ConnectError::Shape(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_changed_where_that_is_possible_and_keeps_its_messages() {
+    let server = NatsServer::shared().await;
+    let mut config = config(&server);
+    let before = connect(config.clone()).await;
+    publish(&before, 1).await.unwrap();
+    drop(before);
+    config.streams = Streams {
+        subject_messages: 7,
+        max_age: Duration::from_mins(90),
+        dead_letters: 9,
+        ..config.streams
+    };
+    config.ack_wait = Duration::from_secs(77);
+    let bus = connect(config.clone()).await;
+    let mut consumer = bus.consume(EVENT).await.unwrap();
+    assert_eq!(ack(fetch_one(&mut *consumer).await).await, 1);
+    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let event = context.get_stream(format!("{}-EVENT", config.prefix)).await.unwrap();
+    let is = &event.cached_info().config;
+    assert_eq!((is.max_messages_per_subject, is.max_age), (7, Duration::from_mins(90)));
+    let dead = context.get_stream(format!("{}-DEAD", config.prefix)).await.unwrap();
+    assert_eq!(dead.cached_info().config.max_messages, 9);
+    let consumer = event.consumer_info("scheduler-0").await.unwrap();
+    assert_eq!(consumer.config.ack_wait, Duration::from_secs(77));
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_changed_is_named_with_what_differs() {
+    let server = NatsServer::shared().await;
+    let mut config = config(&server);
+    drop(connect(config.clone()).await);
+    config.streams.storage = Storage::Memory;
+    let error = refused(config.clone()).await;
+    let ShapeError::Stream { stream, setting, is, wanted } = &error else { panic!("{error}") };
+    assert_eq!(*stream, format!("{}-EVENT", config.prefix));
+    assert_eq!((*setting, is.as_str(), wanted.as_str()), ("storage", "File", "Memory"));
+    assert!(error.to_string().contains(&format!("nats stream rm {stream}")), "{error}");
+}
+
+#[tokio::test]
+async fn somebody_elses_stream_on_the_same_subjects_is_told() {
+    let server = NatsServer::shared().await;
+    let config = config(&server);
+    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let theirs = stream::Config {
+        name: format!("{}-theirs", config.prefix),
+        subjects: vec![format!("{}.>", config.prefix)],
+        ..stream::Config::default()
+    };
+    context.create_stream(theirs).await.unwrap();
+    let error = refused(config).await.to_string();
+    assert!(error.contains("subjects overlap with an existing stream"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_jetstream_is_told() {
+    let server = NatsServer::builder().without_jetstream().start().await;
+    let error = refused(config(&server)).await;
+    assert!(matches!(error, ShapeError::NoJetStream { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_account_without_jetstream_is_told() {
+    let accounts = "accounts: { PLAIN: { users: [ { user: plain, password: plain } ] } }";
+    let server = NatsServer::builder().config(accounts).start().await;
+    let mut config = config(&server);
+    config.credentials = user("plain");
+    let error = refused(config).await;
+    assert!(matches!(error, ShapeError::NoJetStream { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_room_is_told() {
+    let server = NatsServer::builder().jetstream("max_file_store: 1MB").start().await;
+    let error = refused(config(&server)).await;
+    assert!(matches!(error, ShapeError::NoRoom { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn too_few_servers_for_the_replicas_are_told() {
+    let server = NatsServer::shared().await;
+    let mut config = config(&server);
+    config.streams.replicas = 3;
+    let error = refused(config).await;
+    assert!(matches!(error, ShapeError::Replicas { replicas: 3, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_user_may_not_do_is_told() {
+    let users = r#"
+        authorization: { users: [
+            { user: all, password: all },
+            { user: api, password: api, permissions: { publish: { deny: ["$JS.API.>"] } } },
+            { user: inbox, password: inbox, permissions: { subscribe: { deny: ["_INBOX.>"] } } },
+            { user: event, password: event, permissions: { publish: { deny: ["*.event.*"] } } },
+        ] }"#;
+    let server = NatsServer::builder().config(users).start().await;
+    let mut config = config(&server);
+    for name in ["api", "inbox"] {
+        config.credentials = user(name);
+        let error = refused(config.clone()).await;
+        assert!(matches!(error, ShapeError::Denied { .. }), "{error}");
+        assert!(error.to_string().contains("Permissions Violation"), "{error}");
+    }
+    config.credentials = user("event");
+    let bus = connect(config).await;
+    let refused = publish(&bus, 1).await.unwrap_err();
+    assert!(refused.to_string().contains("Permissions Violation"), "{refused}");
+}
+
+fn user(name: &str) -> Credentials {
+    Credentials::UserAndPassword { user: name.to_owned(), password: SecretString::from(name) }
+}

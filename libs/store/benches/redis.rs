@@ -1,0 +1,213 @@
+//! What a store in Redis takes up, and what a commit costs there: bytes of memory for each step that has succeeded, and
+//! microseconds of the server's and of this process's processor for each call.
+//!
+//! Not a loop around a clock: the server is another process, and the machine is shared, so that processor time is what can
+//! be compared.
+
+#![expect(clippy::print_stdout, reason = "it reports")]
+
+use std::{collections::BTreeMap, fs, time::Instant};
+
+use redis::{Value, aio::MultiplexedConnection, from_redis_value};
+use windlass_engine::record::{RunRecord, RunState, StepIndex, StepRecord, StepState};
+use windlass_proto::id::RunId;
+use windlass_servers::{Program, RedisServer};
+use windlass_store::{
+    Commit, Committed, NewRun, RedisConfig, RedisStore, Store, Submission, Version,
+};
+
+/// What a step of a pipeline takes up, encoded, in a typical one: a name, a command, two dependencies.
+const PIPELINE_BYTES: u32 = 50;
+
+fn run_id(number: u32) -> RunId {
+    format!("run_{number:026}").parse().expect("an id")
+}
+
+fn new_run(number: u32, steps: u32) -> NewRun {
+    let submission = Submission {
+        id: run_id(number),
+        namespace: "default".into(),
+        pipeline: "wide".into(),
+        labels: BTreeMap::new(),
+        arguments_json: "{}".into(),
+        digest: [0; 32],
+        rerun_of: None,
+        steps,
+    };
+    let pipeline = vec![7; (PIPELINE_BYTES * steps) as usize].into();
+    NewRun { submission, pipeline, record: RunRecord::default() }
+}
+
+fn commit(number: u32, expected: Version, steps: impl Iterator<Item = u32>) -> Commit {
+    let record = StepRecord { state: StepState::Succeeded, attempt: 1, ..StepRecord::default() };
+    Commit {
+        run: run_id(number),
+        expected,
+        commit: expected.number,
+        record: RunRecord { state: RunState::Running, ..RunRecord::default() },
+        steps: steps.map(|step| (StepIndex(step), record)).collect(),
+        attempts: Vec::new(),
+        outputs: Vec::new(),
+        orders_taken: None,
+    }
+}
+
+/// A server, its store, and a way past it.
+struct Bench {
+    name: &'static str,
+    _server: RedisServer,
+    store: RedisStore,
+    past: MultiplexedConnection,
+}
+
+impl Bench {
+    async fn start(name: &'static str, program: Program) -> Self {
+        let server = RedisServer::builder().program(program).start().await;
+        let (store, _) = RedisStore::open(&RedisConfig::new(server.url())).await.expect("it opens");
+        let client = redis::Client::open(server.url()).expect("an address");
+        let past = client.get_multiplexed_async_connection().await.expect("a connection");
+        Self { name, _server: server, store, past }
+    }
+
+    async fn info(&mut self, field: &str) -> f64 {
+        let info: Value =
+            redis::cmd("INFO").query_async(&mut self.past).await.expect("the server answers");
+        let info: String = from_redis_value(info).expect("a text");
+        let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.expect("the field is there").trim().parse().expect("a number")
+    }
+
+    /// In bytes.
+    async fn memory(&mut self) -> f64 {
+        let _: Value =
+            redis::cmd("MEMORY").arg("PURGE").query_async(&mut self.past).await.expect("purged");
+        self.info("used_memory").await
+    }
+
+    /// In seconds: of the server, and of this process.
+    async fn processor(&mut self) -> [f64; 2] {
+        let server = self.info("used_cpu_user").await + self.info("used_cpu_sys").await;
+        [server, own_processor()]
+    }
+
+    async fn create(&self, number: u32, steps: u32) {
+        self.store.create(new_run(number, steps)).await.expect("created");
+    }
+
+    /// Commits so many steps of a run at a time, until all have succeeded and the run has.
+    async fn finish(&self, number: u32, steps: u32, at_once: u32) {
+        let mut version = Version::FIRST;
+        for first in (0..steps).step_by(at_once as usize) {
+            let mut change = commit(number, version, first..(first + at_once).min(steps));
+            if first + at_once >= steps {
+                change.record.state = RunState::Succeeded;
+            }
+            version = self.commit(change).await;
+        }
+    }
+
+    async fn commit(&self, change: Commit) -> Version {
+        match self.store.commit(vec![change]).await.expect("committed")[..] {
+            [Committed::Done(version)] => version,
+            ref other => panic!("nobody else commits: {other:?}"),
+        }
+    }
+
+    async fn report_memory(&mut self, runs: u32, steps: u32) {
+        let before = self.memory().await;
+        for number in 0..runs {
+            self.create(runs * 10 + number, steps).await;
+            self.finish(runs * 10 + number, steps, steps.min(1000)).await;
+        }
+        let taken = self.memory().await - before;
+        let each = taken / (f64::from(runs) * f64::from(steps));
+        println!(
+            "{}: {runs} runs of {steps} steps: {each:.1} bytes per finished step, of which {PIPELINE_BYTES} are its pipeline",
+            self.name
+        );
+    }
+
+    /// Consecutive steps where the stride is 1.
+    async fn report_commits(&mut self, at_once: u32, stride: u32, calls: u32) {
+        const STEPS: u32 = 100_000;
+        let number = at_once * 1000 + stride;
+        self.create(number, STEPS).await;
+        let mut version = Version::FIRST;
+        let (before, began) = (self.processor().await, Instant::now());
+        for call in 0..calls {
+            let place = |step: u32| (call * at_once + step) * stride % STEPS;
+            let mut steps: Vec<u32> = (0..at_once).map(place).collect();
+            steps.sort_unstable();
+            version = self.commit(commit(number, version, steps.into_iter())).await;
+        }
+        let took = began.elapsed().as_secs_f64();
+        let after = self.processor().await;
+        let [server, own, wall] =
+            [after[0] - before[0], after[1] - before[1], took].map(|s| s * 1e6 / f64::from(calls));
+        let order = if stride == 1 { "consecutive" } else { "scattered" };
+        println!(
+            "{}: a commit of {at_once} {order} steps: {server:.0} µs of the server's processor, {own:.0} µs of the client's, {wall:.0} µs in all",
+            self.name
+        );
+    }
+}
+
+impl Bench {
+    /// As a busy scheduler does: one call for many runs of a partition, a few consecutive steps each.
+    async fn report_batches(&mut self, runs: u32, at_once: u32, calls: u32) {
+        let partition = |number: &u32| run_id(*number).partition(16) == 0;
+        let numbers: Vec<u32> = (50_000_000..).filter(partition).take(runs as usize).collect();
+        for number in &numbers {
+            self.create(*number, 1000).await;
+        }
+        let mut versions = vec![Version::FIRST; numbers.len()];
+        let (before, began) = (self.processor().await, Instant::now());
+        for call in 0..calls {
+            let first = call * at_once % 1000;
+            let change = |(number, version): (&u32, &Version)| {
+                commit(*number, *version, first..(first + at_once).min(1000))
+            };
+            let changes = numbers.iter().zip(&versions).map(change).collect();
+            let done = self.store.commit(changes).await.expect("committed");
+            let version = |done| match done {
+                Committed::Done(version) => version,
+                Committed::Conflict => panic!("nobody else commits"),
+            };
+            versions = done.into_iter().map(version).collect();
+        }
+        let took = began.elapsed().as_secs_f64();
+        let after = self.processor().await;
+        let steps = f64::from(calls) * f64::from(runs) * f64::from(at_once);
+        let [server, own, wall] =
+            [after[0] - before[0], after[1] - before[1], took].map(|s| s * 1e6 / steps);
+        println!(
+            "{}: a call for {runs} runs of {at_once} steps: for each step {server:.2} µs of the server's processor, {own:.2} µs of the client's, {wall:.2} µs in all",
+            self.name
+        );
+    }
+}
+
+/// In seconds, of user and system together: the kernel counts in hundredths.
+fn own_processor() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").expect("the kernel tells");
+    let fields = stat.rsplit_once(')').expect("a name").1;
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    for (name, program) in [("Valkey", Program::Valkey), ("Redis", Program::Redis)] {
+        let mut bench = Bench::start(name, program).await;
+        bench.report_memory(1, 1_000_000).await;
+        bench.report_memory(10_000, 10).await;
+        for (at_once, calls) in [(1, 20_000), (32, 10_000), (1000, 1000)] {
+            bench.report_commits(at_once, 1, calls).await;
+            bench.report_commits(at_once, 7, calls).await;
+        }
+        bench.report_batches(64, 8, 500).await;
+        let began = Instant::now();
+        let loaded = bench.store.load(run_id(10)).await.expect("read").expect("there");
+        println!("{name}: loading {} steps: {:?}", loaded.steps.len(), began.elapsed());
+    }
+}

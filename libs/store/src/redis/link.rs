@@ -1,0 +1,147 @@
+//! The way to the servers, and how long to wait for them.
+//!
+//! A command whose answer does not come is given up with its connection, and never sent again by itself: it may have been
+//! done. In a cluster the client library follows keys that move, and may send a command again that got no answer: what the
+//! scripts do may all be done twice.
+
+use std::{fmt, time::Duration};
+
+use redis::{
+    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    cluster::ClusterClientBuilder,
+    cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
+};
+
+#[cfg(target_os = "linux")]
+use redis::io::tcp::TcpSettings;
+
+use super::{connection::Reconnecting, fault::Fault};
+
+/// How fast an answer comes at least, in bytes per second: slower than any network that runs are served over.
+const SLOWEST: usize = 2 << 20;
+
+/// A way to the servers. All commands travel at the same time, and none waits for another one's answer.
+pub(super) struct Link {
+    way: Way,
+    timeout: Duration,
+}
+
+enum Way {
+    One(Box<Reconnecting>),
+    Cluster(ClusterConnection),
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// A way to one server, which begins when it is used.
+    pub(super) fn one(connection: Reconnecting, timeout: Duration) -> Self {
+        Self { way: Way::One(Box::new(connection)), timeout }
+    }
+
+    /// A way to all nodes of a cluster.
+    pub(super) async fn cluster(
+        builder: ClusterClientBuilder,
+        timeout: Duration,
+        largest_answer: usize,
+    ) -> Result<Self, Fault> {
+        let limit = limit(timeout, largest_answer);
+        let builder = builder
+            .connection_timeout(timeout)
+            .response_timeout(limit)
+            .overall_response_timeout(Some(limit));
+        // A node that is cut off ends its connection, so that the library looks for another one.
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_settings(TcpSettings::default().set_user_timeout(timeout));
+        let client = builder.build().map_err(Fault::NotSent)?;
+        let connection = in_time(timeout, client.get_async_connection()).await?;
+        Ok(Self { way: Way::Cluster(connection), timeout })
+    }
+
+    /// How long to wait where so many bytes are sent or come back.
+    pub(super) fn limit(&self, size: usize) -> Duration {
+        limit(self.timeout, size)
+    }
+
+    /// Asks the server that has the command's keys.
+    pub(super) async fn ask(&self, command: &Cmd, limit: Duration) -> Result<Value, Fault> {
+        let answer = match &self.way {
+            Way::One(connection) => {
+                let ask = async |connection: &mut MultiplexedConnection| {
+                    connection.send_packed_command(command).await?.extract_error()
+                };
+                return connection.with(limit, ask).await;
+            }
+            Way::Cluster(connection) => {
+                in_time(limit, connection.clone().req_packed_command(command)).await?
+            }
+        };
+        answer.extract_error().map_err(Fault::on_connection)
+    }
+
+    /// Asks one server for several things at once, all of which have keys of one partition.
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &self,
+        commands: &Pipeline,
+        limit: Duration,
+    ) -> Result<T, Fault> {
+        match &self.way {
+            Way::One(connection) => {
+                let ask = async |connection: &mut MultiplexedConnection| {
+                    commands.query_async(connection).await
+                };
+                connection.with(limit, ask).await
+            }
+            Way::Cluster(connection) => {
+                in_time(limit, commands.query_async(&mut connection.clone())).await
+            }
+        }
+    }
+
+    /// Asks any server.
+    pub(super) async fn ask_any(&self, command: &Cmd) -> Result<Value, Fault> {
+        let Way::Cluster(connection) = &self.way else {
+            return self.ask(command, self.timeout).await;
+        };
+        let route = RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary);
+        in_time(self.timeout, connection.clone().route_command(command.clone(), route)).await
+    }
+
+    /// Asks each server that may be written to.
+    pub(super) async fn ask_each(&self, command: &Cmd) -> Result<Vec<Value>, Fault> {
+        let Way::Cluster(connection) = &self.way else {
+            return Ok(vec![self.ask(command, self.timeout).await?]);
+        };
+        let route = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        let mut connection = connection.clone();
+        match in_time(self.timeout, connection.route_command(command.clone(), route)).await? {
+            Value::Map(answers) => Ok(answers.into_iter().map(|(_, answer)| answer).collect()),
+            Value::Array(answers) => Ok(answers),
+            _ => Err(Fault::Refused(
+                (ErrorKind::UnexpectedReturnType, "not one answer for each node").into(),
+            )),
+        }
+    }
+}
+
+fn limit(timeout: Duration, size: usize) -> Duration {
+    timeout + Duration::from_secs((size / SLOWEST) as u64)
+}
+
+pub(super) async fn in_time<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, Fault> {
+    let Ok(answer) = tokio::time::timeout(limit, answer).await else {
+        let late = format!("no answer within {} s", limit.as_secs_f64());
+        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, late);
+        return Err(Fault::NoAnswer(late.into()));
+    };
+    answer.map_err(Fault::on_connection)
+}

@@ -1,0 +1,210 @@
+//! Finding runs: those that are active, those that have finished, and pages of the list.
+
+use futures::future::try_join_all;
+use windlass_engine::time::Timestamp;
+use windlass_proto::{id::RunId, v1};
+
+use super::{
+    RedisStore,
+    fault::Fault,
+    keys::{self, PLACE_SIZE, Partition, STATES, inverted, long, place},
+};
+use crate::{FinishedRun, FinishedRuns, RunQuery, RunView, StoreError};
+
+/// How many places are read of an index at a time: at least, and at most.
+const SMALLEST_PAGE: usize = 16;
+const LARGEST_PAGE: usize = 1000;
+
+/// Behind a place, sorts behind all that begins with that place: no name of a pipeline has such a byte.
+const BEHIND: u8 = 0xff;
+
+impl RedisStore {
+    pub(super) async fn active(
+        &self,
+        partition: u32,
+        partitions: u32,
+    ) -> Result<Vec<RunId>, StoreError> {
+        // Asked about as they are kept, one set has them all.
+        let sets: Vec<Partition> = if partitions == self.keys.partitions {
+            vec![self.keys.partition(partition)]
+        } else {
+            self.keys.all().collect()
+        };
+        let sets = try_join_all(sets.iter().map(|set| self.members_of(set.active()))).await?;
+        let mut active = Vec::new();
+        for member in sets.into_iter().flatten() {
+            active.push(long(&member).ok_or_else(|| no_run(&member))?);
+        }
+        active.retain(|run| run.partition(partitions) == partition);
+        Ok(active)
+    }
+
+    async fn members_of(&self, set: String) -> Result<Vec<Vec<u8>>, StoreError> {
+        let limit = self.bulk.limit(super::read::LARGEST_ANSWER);
+        let answer = self.bulk.ask(redis::cmd("SMEMBERS").arg(set), limit).await;
+        redis::from_redis_value(answer.map_err(Fault::while_reading)?)
+            .map_err(super::write::unexpected)
+    }
+
+    pub(super) async fn finished(&self, limit: usize) -> Result<FinishedRuns, StoreError> {
+        let oldest = try_join_all(self.keys.all().map(|partition| async move {
+            let mut commands = redis::pipe();
+            commands.zcard(partition.finished());
+            // From 0 to -1 would be all.
+            let last = i64::try_from(limit).unwrap_or(i64::MAX) - 1;
+            let first = i64::from(limit == 0);
+            commands.cmd("ZRANGE").arg(partition.finished()).arg(first).arg(last.max(0));
+            commands.arg("WITHSCORES");
+            let time = self.quick.limit(limit.saturating_mul(64).min(super::read::LARGEST_ANSWER));
+            self.quick.ask_all::<(u64, Vec<(Vec<u8>, f64)>)>(&commands, time).await
+        }));
+        let oldest = oldest.await.map_err(Fault::while_reading)?;
+        let total = oldest.iter().map(|(total, _)| total).sum();
+        let mut runs = Vec::new();
+        for (member, ended_at) in oldest.into_iter().flat_map(|(_, runs)| runs) {
+            runs.push((ended_at, long(&member).ok_or_else(|| no_run(&member))?));
+        }
+        runs.sort_by(|(one, run), (next, other)| one.total_cmp(next).then(run.cmp(other)));
+        runs.truncate(limit);
+        let runs: Vec<RunId> = runs.into_iter().map(|(_, run)| run).collect();
+        let heads = self.heads(&runs).await?;
+        let finished = |(run, head): (RunId, Option<super::head::Head>)| {
+            // It may have been taken up again meanwhile.
+            let head = head.filter(|it| it.record.state.is_final() && it.orders.is_empty())?;
+            Some(FinishedRun { run, version: head.version, ended_at: head.record.ended_at })
+        };
+        Ok(FinishedRuns {
+            total,
+            oldest: runs.into_iter().zip(heads).filter_map(finished).collect(),
+        })
+    }
+
+    /// Reads pages of the indices of all partitions, merges them, and reads the runs that come first, until there are
+    /// enough.
+    pub(super) async fn list(
+        &self,
+        query: &RunQuery,
+        limit: usize,
+    ) -> Result<Vec<RunView>, StoreError> {
+        let mut bounds = Bounds::of(query);
+        let size = limit.clamp(SMALLEST_PAGE, LARGEST_PAGE);
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let (places, seen_to) = self.places(query, &bounds, size).await?;
+            for places in places.chunks(size) {
+                let views = self.views(places).await?;
+                found.extend(views.into_iter().flatten().filter(|view| query.matches(view)));
+                if found.len() >= limit {
+                    break;
+                }
+            }
+            match seen_to {
+                Some(place) => bounds.first = Some(place),
+                None => break,
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// The runs that come next in the list, by an index that the query allows, and the place up to which there are no
+    /// others; none if these are all.
+    async fn places(
+        &self,
+        query: &RunQuery,
+        bounds: &Bounds,
+        size: usize,
+    ) -> Result<(Vec<RunId>, Option<Vec<u8>>), StoreError> {
+        let limit = self.quick.limit(size * PLACE_SIZE * STATES.len());
+        let pages = try_join_all(self.keys.all().map(|partition| async move {
+            let mut commands = redis::pipe();
+            // In one step: a run that goes from one state to another is in one of them.
+            commands.atomic();
+            for index in indices(query, &partition) {
+                commands.cmd("ZRANGE").arg(index).arg(bounds.lower()).arg(bounds.upper());
+                commands.arg("BYLEX").arg("LIMIT").arg(0).arg(size);
+            }
+            self.quick.ask_all::<Vec<Vec<Vec<u8>>>>(&commands, limit).await
+        }));
+        let pages: Vec<_> =
+            pages.await.map_err(Fault::while_reading)?.into_iter().flatten().collect();
+        // Behind the last place of a full page there may be others that the next pages of other indices come after.
+        let full = pages.iter().filter(|page| page.len() == size).filter_map(|page| page.last());
+        let seen_to = full.min().cloned();
+        let mut members: Vec<Vec<u8>> = pages.into_iter().flatten().collect();
+        members.retain(|member| seen_to.as_ref().is_none_or(|last| member <= last));
+        members.sort_unstable();
+        let mut runs = Vec::with_capacity(members.len());
+        for member in &members {
+            let place = member.split_at_checked(PLACE_SIZE);
+            let (place, pipeline) = place.ok_or_else(|| no_run(member))?;
+            if has_pipeline(query, pipeline) {
+                let id = place.get(keys::TIME_SIZE..).and_then(long);
+                runs.push(id.ok_or_else(|| no_run(member))?);
+            }
+        }
+        let seen_to = seen_to.map(|mut place| {
+            place.truncate(PLACE_SIZE);
+            place.push(BEHIND);
+            place
+        });
+        Ok((runs, seen_to))
+    }
+}
+
+/// Which index has all runs that are asked for, and few others: those that have not ended are few; else the namespace's.
+fn indices(query: &RunQuery, partition: &Partition) -> Vec<String> {
+    use v1::RunState::{Paused, Pending, Running, Stopping};
+    let is_open = |state: &v1::RunState| matches!(state, Pending | Running | Paused | Stopping);
+    let only_open = !query.states.is_empty() && query.states.iter().all(is_open);
+    match &query.namespace {
+        Some(namespace) if !only_open => vec![partition.of_namespace(namespace)],
+        _ if query.states.is_empty() => partition.states().collect(),
+        _ => {
+            let asked = STATES.iter().filter(|state| query.states.contains(state));
+            asked.map(|state| partition.of_state((*state).into())).collect()
+        }
+    }
+}
+
+/// Whether the name behind a place, where there is one, is that of a pipeline that is asked for.
+fn has_pipeline(query: &RunQuery, name: &[u8]) -> bool {
+    let asked = query.pipeline.as_ref();
+    asked.is_none_or(|pipeline| name.is_empty() || name == pipeline.as_bytes())
+}
+
+/// Between which places to look.
+#[derive(Debug, Clone)]
+struct Bounds {
+    /// Not before this.
+    first: Option<Vec<u8>>,
+    /// Before this.
+    beyond: Option<Vec<u8>>,
+}
+
+impl Bounds {
+    fn of(query: &RunQuery) -> Self {
+        let behind = query.after.map(|after| {
+            let mut place = place(after.created_at, after.run);
+            place.push(BEHIND);
+            place
+        });
+        let earlier = |time: Timestamp| inverted(Timestamp(time.0.saturating_sub(1))).to_vec();
+        let before = query.created_before.map(earlier);
+        // All that was accepted a moment earlier comes behind.
+        let beyond = query.created_after.filter(|time| time.0 > 0).map(earlier);
+        Self { first: behind.max(before), beyond }
+    }
+
+    fn lower(&self) -> Vec<u8> {
+        self.first.as_ref().map_or_else(|| b"-".to_vec(), |place| [b"[", &place[..]].concat())
+    }
+
+    fn upper(&self) -> Vec<u8> {
+        self.beyond.as_ref().map_or_else(|| b"+".to_vec(), |place| [b"(", &place[..]].concat())
+    }
+}
+
+fn no_run(member: &[u8]) -> StoreError {
+    StoreError::Damaged(format!("an index names {}, which is no run", member.escape_ascii()))
+}

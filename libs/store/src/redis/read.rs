@@ -1,0 +1,348 @@
+//! What is read of runs. What has to be of one version is read in one transaction, and not by a script, which would copy
+//! what is large twice.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+use redis::{Pipeline, from_redis_value};
+use windlass_engine::record::{AttemptRecord, StepIndex, StepRecord};
+use windlass_proto::id::RunId;
+
+use super::{RedisStore, fault::Fault, head::Head, keys::Partition, link::Link, write::LARGE};
+use crate::{
+    RunView, StoreError, StoredRun,
+    codec::{self, STEP_SIZE},
+};
+
+/// In bytes: a run of a million steps, its pipeline, and some more.
+pub(super) const LARGEST_ANSWER: usize = 128 << 20;
+
+/// In bytes: most submissions are shorter, and need not be asked for twice.
+const SHORT_SUBMISSION: usize = 1024;
+
+/// What a server answers to a command that reads a text.
+type Text = Option<Vec<u8>>;
+
+impl RedisStore {
+    pub(super) async fn head(&self, run: RunId) -> Result<Option<Head>, StoreError> {
+        Ok(self.heads(&[run]).await?.pop().flatten())
+    }
+
+    /// In the order asked.
+    pub(super) async fn heads(&self, runs: &[RunId]) -> Result<Vec<Option<Head>>, StoreError> {
+        let texts = self
+            .of_runs(runs, 1, |commands, partition, run| {
+                commands.get(partition.head(run));
+            })
+            .await?;
+        texts.into_iter().map(|texts| decode_head(texts.into_iter().next().flatten())).collect()
+    }
+
+    pub(super) async fn view(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
+        Ok(self.views(&[run]).await?.pop().flatten())
+    }
+
+    /// In the order asked, each of its own version.
+    pub(super) async fn views(&self, runs: &[RunId]) -> Result<Vec<Option<RunView>>, StoreError> {
+        let texts = self.of_runs(runs, 2, add_view).await?;
+        let views = runs.iter().zip(texts).map(|(run, texts)| async {
+            let [head, submission] = two(texts)?;
+            self.decode_view(*run, head, submission).await.map(|found| found.map(|(view, _)| view))
+        });
+        try_join_all(views).await
+    }
+
+    /// Asks so many things of each of these runs, those of a partition together.
+    async fn of_runs(
+        &self,
+        runs: &[RunId],
+        answers: usize,
+        add: impl Fn(&mut Pipeline, &Partition, RunId),
+    ) -> Result<Vec<Vec<Text>>, StoreError> {
+        let mut groups: BTreeMap<u32, (Pipeline, Vec<usize>)> = BTreeMap::new();
+        for (index, run) in runs.iter().enumerate() {
+            let partition = self.keys.of(*run);
+            let (commands, indices) = groups.entry(partition.number).or_default();
+            add(commands, &partition, *run);
+            indices.push(index);
+        }
+        let limit = self.quick.limit(runs.len() * SHORT_SUBMISSION * 2);
+        let answered = try_join_all(groups.into_values().map(|(commands, indices)| async move {
+            let texts: Vec<Text> = self.quick.ask_all(&commands, limit).await?;
+            Ok::<_, Fault>((indices, texts))
+        }));
+        let mut all = vec![Vec::new(); runs.len()];
+        for (indices, texts) in answered.await.map_err(Fault::while_reading)? {
+            let mut texts = texts.into_iter();
+            for index in indices {
+                all[index] = texts.by_ref().take(answers).collect();
+            }
+        }
+        Ok(all)
+    }
+
+    /// Puts together what [`add_view`] has asked for; asks again for a long submission, which never changes.
+    async fn decode_view(
+        &self,
+        run: RunId,
+        head: Text,
+        submission: Text,
+    ) -> Result<Option<(RunView, Head)>, StoreError> {
+        let Some(head) = decode_head(head)? else { return Ok(None) };
+        let size = head.submission_size as usize;
+        let mut submission = submission.unwrap_or_default();
+        if submission.len() < size {
+            let mut command = redis::cmd("GETRANGE");
+            command.arg(self.keys.of(run).submission(run)).arg(0).arg(size - 1);
+            let whole = self.quick.ask(&command, self.quick.limit(size)).await;
+            submission = from_redis_value(whole.map_err(Fault::while_reading)?)
+                .map_err(super::write::unexpected)?;
+            if submission.is_empty() {
+                // It was removed meanwhile.
+                return Ok(None);
+            }
+        }
+        let bytes = submission.get(..size).ok_or_else(|| cut_off(run))?;
+        Ok(Some((view(run, &head, bytes)?, head)))
+    }
+
+    pub(super) async fn load(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
+        let partition = self.keys.of(run);
+        let mut commands = redis::pipe();
+        commands.atomic();
+        commands.get(partition.head(run));
+        commands.get(partition.submission(run));
+        commands.get(partition.steps(run));
+        let limit = self.bulk.limit(LARGEST_ANSWER);
+        let [head, submission, steps] = three(ask(&self.bulk, &commands, limit).await?)?;
+        let Some(head) = decode_head(head)? else { return Ok(None) };
+        let submission = Bytes::from(submission.unwrap_or_default());
+        let size = head.submission_size as usize;
+        let view = view(run, &head, submission.get(..size).ok_or_else(|| cut_off(run))?)?;
+        let steps = decode_steps(run, &steps.unwrap_or_default(), head.steps as usize)?;
+        Ok(Some(StoredRun { view, steps, pipeline: submission.slice(size..), orders: head.orders }))
+    }
+
+    pub(super) async fn pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
+        let partition = self.keys.of(run);
+        let mut commands = redis::pipe();
+        commands.atomic();
+        commands.get(partition.head(run));
+        commands.get(partition.submission(run));
+        let limit = self.bulk.limit(LARGEST_ANSWER);
+        let [head, submission] = two(ask(&self.bulk, &commands, limit).await?)?;
+        let Some(head) = decode_head(head)? else { return Ok(None) };
+        let mut pipeline = Bytes::from(submission.unwrap_or_default());
+        let size = head.submission_size as usize;
+        if pipeline.len() < size {
+            return Err(cut_off(run));
+        }
+        Ok(Some(pipeline.split_off(size)))
+    }
+
+    pub(super) async fn step_range(
+        &self,
+        run: RunId,
+        range: Range<u32>,
+    ) -> Result<Option<(RunView, Vec<StepRecord>)>, StoreError> {
+        let read = self.pieces(run, std::slice::from_ref(&range)).await?;
+        let Some((view, mut pieces)) = read else { return Ok(None) };
+        let count = range.end.min(view.submission.steps).saturating_sub(range.start);
+        let steps = decode_steps(run, &pieces.pop().unwrap_or_default(), count as usize)?;
+        Ok(Some((view, steps)))
+    }
+
+    pub(super) async fn steps(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<Option<(RunView, Vec<StepRecord>)>, StoreError> {
+        let names: Vec<u32> =
+            steps.iter().map(|step| step.0).collect::<BTreeSet<_>>().into_iter().collect();
+        let ranges: Vec<Range<u32>> = names
+            .chunk_by(|one, next| one.checked_add(1) == Some(*next))
+            .filter_map(|piece| Some(*piece.first()?..piece.last()?.saturating_add(1)))
+            .collect();
+        let Some((view, pieces)) = self.pieces(run, &ranges).await? else { return Ok(None) };
+        let total = view.submission.steps;
+        if let Some(step) = steps.iter().find(|step| step.0 >= total) {
+            return Err(StoreError::no_such_step(run, total, *step));
+        }
+        let mut records = BTreeMap::new();
+        for (range, bytes) in ranges.into_iter().zip(pieces) {
+            let decoded = decode_steps(run, &bytes, range.len())?;
+            records.extend(range.zip(decoded));
+        }
+        let found = steps.iter().filter_map(|step| records.get(&step.0).copied()).collect();
+        Ok(Some((view, found)))
+    }
+
+    /// The run, and the bytes of ranges of its steps, all of one version.
+    async fn pieces(
+        &self,
+        run: RunId,
+        ranges: &[Range<u32>],
+    ) -> Result<Option<(RunView, Vec<Vec<u8>>)>, StoreError> {
+        let partition = self.keys.of(run);
+        let mut commands = redis::pipe();
+        commands.atomic();
+        add_view(&mut commands, &partition, run);
+        for range in ranges {
+            let place = |step: u32| step as usize * STEP_SIZE;
+            // An empty one is spelled so that it does not mean the whole.
+            let (first, last) =
+                if range.is_empty() { (1, 0) } else { (place(range.start), place(range.end) - 1) };
+            commands.cmd("GETRANGE").arg(partition.steps(run)).arg(first).arg(last);
+        }
+        let size: usize = ranges.iter().map(|range| range.len().saturating_mul(STEP_SIZE)).sum();
+        let link = if size > LARGE { &self.bulk } else { &self.quick };
+        let mut texts =
+            ask(link, &commands, link.limit(size.min(LARGEST_ANSWER))).await?.into_iter();
+        let (head, submission) = (texts.next().flatten(), texts.next().flatten());
+        let Some((view, _)) = self.decode_view(run, head, submission).await? else {
+            return Ok(None);
+        };
+        Ok(Some((view, texts.map(Option::unwrap_or_default).collect())))
+    }
+
+    pub(super) async fn attempts(
+        &self,
+        run: RunId,
+        step: StepIndex,
+    ) -> Result<Vec<AttemptRecord>, StoreError> {
+        let mut attempts = Vec::new();
+        for (step, bytes) in self.details(run, 'a', &[step]).await? {
+            attempts = decode_attempts(step, &bytes)?;
+        }
+        attempts.sort_unstable_by_key(|attempt| attempt.attempt);
+        Ok(attempts)
+    }
+
+    pub(super) async fn latest_attempts(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<BTreeMap<StepIndex, AttemptRecord>, StoreError> {
+        let mut latest = BTreeMap::new();
+        for (step, bytes) in self.details(run, 'a', steps).await? {
+            let attempts = decode_attempts(step, &bytes)?;
+            let last = attempts.into_iter().max_by_key(|attempt| attempt.attempt);
+            latest.extend(last.map(|attempt| (step, attempt)));
+        }
+        Ok(latest)
+    }
+
+    pub(super) async fn outputs(
+        &self,
+        run: RunId,
+        steps: &[StepIndex],
+    ) -> Result<BTreeMap<StepIndex, Arc<str>>, StoreError> {
+        let text = |(step, bytes)| {
+            let json = String::from_utf8(bytes)
+                .map_err(|_| StoreError::Damaged(format!("outputs of run {run} are not UTF-8")))?;
+            Ok((step, json.into()))
+        };
+        self.details(run, 'o', steps).await?.into_iter().map(text).collect()
+    }
+
+    /// What is kept of one kind for each of these steps, those left out that have nothing.
+    async fn details(
+        &self,
+        run: RunId,
+        kind: char,
+        steps: &[StepIndex],
+    ) -> Result<Vec<(StepIndex, Vec<u8>)>, StoreError> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.of(run).details(run));
+        for step in steps {
+            command.arg(format!("{kind}{}", step.0));
+        }
+        let limit = self.quick.limit(steps.len() * SHORT_SUBMISSION);
+        let answer = self.quick.ask(&command, limit).await.map_err(Fault::while_reading)?;
+        let texts: Vec<Text> = from_redis_value(answer).map_err(super::write::unexpected)?;
+        let found = steps.iter().zip(texts).filter_map(|(step, text)| Some((*step, text?)));
+        Ok(found.collect())
+    }
+}
+
+/// Asks for what [`RedisStore::decode_view`] takes.
+fn add_view(commands: &mut Pipeline, partition: &Partition, run: RunId) {
+    commands.get(partition.head(run));
+    commands.cmd("GETRANGE").arg(partition.submission(run)).arg(0).arg(SHORT_SUBMISSION - 1);
+}
+
+async fn ask(
+    link: &Link,
+    commands: &Pipeline,
+    limit: std::time::Duration,
+) -> Result<Vec<Text>, StoreError> {
+    link.ask_all(commands, limit).await.map_err(Fault::while_reading)
+}
+
+fn two(texts: Vec<Text>) -> Result<[Text; 2], StoreError> {
+    texts.try_into().map_err(|_| super::write::unexpected("another number of answers"))
+}
+
+fn three(texts: Vec<Text>) -> Result<[Text; 3], StoreError> {
+    texts.try_into().map_err(|_| super::write::unexpected("another number of answers"))
+}
+
+fn decode_head(text: Text) -> Result<Option<Head>, StoreError> {
+    text.map(|bytes| Head::decode(&bytes)).transpose()
+}
+
+fn view(run: RunId, head: &Head, submission: &[u8]) -> Result<RunView, StoreError> {
+    Ok(RunView {
+        submission: Arc::new(codec::decode_submission(run, submission)?),
+        created_at: head.created_at,
+        version: head.version,
+        record: head.record.clone(),
+    })
+}
+
+fn cut_off(run: RunId) -> StoreError {
+    StoreError::Damaged(format!("what was submitted as {run} ends too early"))
+}
+
+fn decode_steps(run: RunId, bytes: &[u8], count: usize) -> Result<Vec<StepRecord>, StoreError> {
+    let (records, rest) = bytes.as_chunks::<STEP_SIZE>();
+    if records.len() != count || !rest.is_empty() {
+        let size = bytes.len();
+        return Err(StoreError::Damaged(format!(
+            "{count} steps of run {run} take {size} bytes in place of {}",
+            count * STEP_SIZE
+        )));
+    }
+    let decode = |bytes: &[u8; STEP_SIZE]| {
+        // Never written.
+        if *bytes == [0; STEP_SIZE] {
+            return Ok(StepRecord::default());
+        }
+        codec::decode_step(bytes).map_err(StoreError::from)
+    };
+    records.iter().map(decode).collect()
+}
+
+/// Attempts behind each other, each behind its number and its size.
+fn decode_attempts(step: StepIndex, bytes: &[u8]) -> Result<Vec<AttemptRecord>, StoreError> {
+    let short = || StoreError::Damaged(format!("attempts of step {} end too early", step.0));
+    let mut rest = bytes;
+    let mut attempts = Vec::new();
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_first_chunk().ok_or_else(short)?;
+        let (size, tail) = tail.split_first_chunk().ok_or_else(short)?;
+        let size = u32::from_le_bytes(*size) as usize;
+        let (record, tail) = tail.split_at_checked(size).ok_or_else(short)?;
+        attempts.push(codec::decode_attempt(step, u32::from_le_bytes(*number), record)?);
+        rest = tail;
+    }
+    Ok(attempts)
+}

@@ -1,0 +1,275 @@
+//! What changes runs: created, committed to, ordered about, removed.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use redis::{Value, from_redis_value};
+use windlass_engine::{event::Order, record::StepIndex, time::Timestamp};
+use windlass_proto::{convert, id::RunId};
+
+use super::{
+    RedisStore,
+    fault::Fault,
+    head::{encode_end, encode_version},
+    keys::{Partition, short},
+    script::Call,
+};
+use crate::{
+    Commit, Committed, Created, NewRun, StoreError, Version,
+    codec::{self, STEP_SIZE},
+};
+
+/// What the script answers where a run was removed; and to all that was done.
+const REMOVED: i64 = 0;
+const DONE: i64 = 1;
+
+/// What it answers with in place of outcomes.
+const NO_SUCH_STEP: i64 = -1;
+const WRONG_SIZE: i64 = -2;
+
+pub(super) async fn create(store: &RedisStore, run: &NewRun) -> Result<Created, StoreError> {
+    let (submission, record) = (&run.submission, &run.record);
+    let (id, partition) = (submission.id, store.keys.of(submission.id));
+    let mut text = codec::encode_submission(submission);
+    let size = text.len();
+    text.extend_from_slice(&run.pipeline);
+    let call = store
+        .scripts
+        .create
+        .call()
+        .keys([partition.head(id), partition.steps(id), partition.submission(id)])
+        .keys([partition.tombstone(id), partition.active(), partition.finished()])
+        .key(partition.of_state(convert::run_state(record).into()))
+        .keys([partition.of_namespace(&submission.namespace), partition.server()])
+        .arg(text)
+        .arg(size)
+        .arg(submission.steps)
+        .arg(STEP_SIZE)
+        .arg(short(&id))
+        .arg(&submission.pipeline)
+        .arg(encode_end(record))
+        .arg(u8::from(record.state.is_final()))
+        .arg(record.ended_at.0);
+    let link = if call.size() > LARGE { &store.bulk } else { &store.quick };
+    match call.run(link).await.map_err(Fault::while_writing)? {
+        Value::Int(DONE) => Ok(Created::New),
+        Value::Int(REMOVED) => Ok(Created::Removed),
+        other => {
+            let digest: Vec<u8> = from_redis_value(other).map_err(unexpected)?;
+            let digest = digest.try_into().map_err(|_| {
+                StoreError::Damaged(format!("what was submitted as {id} has no digest"))
+            })?;
+            Ok(Created::Existed { digest })
+        }
+    }
+}
+
+/// In bytes: what is larger travels on the other connection.
+pub(super) const LARGE: usize = 256 << 10;
+
+pub(super) async fn commit(
+    store: &RedisStore,
+    commits: &[Commit],
+) -> Result<Vec<Committed>, StoreError> {
+    let mut groups: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (index, commit) in commits.iter().enumerate() {
+        groups.entry(commit.run.partition(store.keys.partitions)).or_default().push(index);
+    }
+    if groups.len() > 1 {
+        check_steps(store, commits).await?;
+    }
+    let done = join_all(groups.iter().map(|(partition, indices)| {
+        let group: Vec<&Commit> = indices.iter().filter_map(|index| commits.get(*index)).collect();
+        async move { commit_group(store, &store.keys.partition(*partition), &group).await }
+    }))
+    .await;
+    let mut outcomes = vec![Committed::Conflict; commits.len()];
+    let mut failed = Vec::new();
+    for (indices, done) in groups.values().zip(done) {
+        match done {
+            Ok(group) => {
+                for (index, outcome) in indices.iter().zip(group) {
+                    outcomes[*index] = outcome;
+                }
+            }
+            Err(error) => failed.push(error),
+        }
+    }
+    match failed.first() {
+        None => Ok(outcomes),
+        // One server of a cluster has done its part, and another one has not.
+        Some(error) if failed.len() < groups.len() && error.is_retryable() => {
+            Err(StoreError::Unknown(error.to_string()))
+        }
+        Some(error) => Err(failed
+            .iter()
+            .find(|error| matches!(error, StoreError::Unknown(_)))
+            .unwrap_or(error)
+            .clone()),
+    }
+}
+
+/// The script looks at this too, within its own partition.
+async fn check_steps(store: &RedisStore, commits: &[Commit]) -> Result<(), StoreError> {
+    let runs: Vec<RunId> = commits.iter().map(|commit| commit.run).collect();
+    let heads = store.heads(&runs).await?;
+    for (commit, head) in commits.iter().zip(heads) {
+        let steps = head.map_or(u32::MAX, |head| head.steps);
+        if let Some((step, _)) = commit.steps.iter().find(|(step, _)| step.0 >= steps) {
+            return Err(StoreError::no_such_step(commit.run, steps, *step));
+        }
+    }
+    Ok(())
+}
+
+async fn commit_group(
+    store: &RedisStore,
+    partition: &Partition,
+    commits: &[&Commit],
+) -> Result<Vec<Committed>, StoreError> {
+    let mut call = commit_call(store, partition, commits);
+    let link = if call.size() > LARGE { &store.bulk } else { &store.quick };
+    let answer = match call.run(link).await {
+        Err(fault @ Fault::NoAnswer(_)) => {
+            call.set_repeated();
+            call.run(link).await.map_err(|_| fault.while_writing())?
+        }
+        answer => answer.map_err(Fault::while_writing)?,
+    };
+    let answers: Vec<i64> = from_redis_value(answer).map_err(unexpected)?;
+    let at_fault = |number: i64| {
+        usize::try_from(number - 1).ok().and_then(|index| commits.get(index)).copied()
+    };
+    match answers[..] {
+        [NO_SUCH_STEP, number, steps] => Err(at_fault(number).map_or_else(
+            || unexpected("a step of no commit"),
+            |commit| {
+                let steps = u32::try_from(steps).unwrap_or(0);
+                let beyond = commit.steps.iter().find(|(step, _)| step.0 >= steps);
+                let step = beyond.map_or(StepIndex(steps), |(step, _)| *step);
+                StoreError::no_such_step(commit.run, steps, step)
+            },
+        )),
+        [WRONG_SIZE, number, size] => Err(at_fault(number).map_or_else(
+            || unexpected("the size of no run"),
+            |commit| StoreError::Damaged(format!("the steps of {} take {size} bytes", commit.run)),
+        )),
+        _ if answers.len() == commits.len() => Ok(commits
+            .iter()
+            .zip(answers)
+            .map(|(commit, answer)| match answer {
+                DONE => Committed::Done(commit.expected.next(commit.commit)),
+                _ => Committed::Conflict,
+            })
+            .collect()),
+        _ => Err(unexpected("another number of outcomes than of commits")),
+    }
+}
+
+pub(super) fn commit_call<'a>(
+    store: &'a RedisStore,
+    partition: &Partition,
+    commits: &[&Commit],
+) -> Call<'a> {
+    let mut call = store
+        .scripts
+        .commit
+        .call()
+        .keys([partition.active(), partition.finished()])
+        .keys(partition.states())
+        .arg("0")
+        .arg(STEP_SIZE);
+    for commit in commits {
+        let run = commit.run;
+        call = call.keys([partition.head(run), partition.steps(run), partition.details(run)]);
+        add_commit(&mut call, commit);
+    }
+    call
+}
+
+/// Adds a commit's arguments, as the script takes them.
+fn add_commit(call: &mut Call<'_>, commit: &Commit) {
+    let pieces: Vec<_> =
+        commit.steps.chunk_by(|(one, _), (next, _)| one.0.checked_add(1) == Some(next.0)).collect();
+    let beyond = commit.steps.iter().map(|(step, _)| step.0.saturating_add(1)).max().unwrap_or(0);
+    let taken = commit.orders_taken.map_or(0, |taken| u32::try_from(taken).unwrap_or(u32::MAX));
+    call.push(&encode_version(commit.expected)[..]);
+    call.push(&encode_version(commit.expected.next(commit.commit))[..]);
+    call.push(encode_end(&commit.record));
+    let counts = [pieces.len(), commit.attempts.len(), commit.outputs.len()];
+    let mut numbers = score(commit.record.ended_at).to_le_bytes().to_vec();
+    for number in [taken, beyond].into_iter().chain(counts.map(|count| count as u32)) {
+        numbers.extend(number.to_le_bytes());
+    }
+    call.push(numbers);
+    for piece in pieces {
+        let Some((first, _)) = piece.first() else { continue };
+        call.push(u64::from(first.0) * STEP_SIZE as u64);
+        let records: Vec<u8> =
+            piece.iter().flat_map(|(_, record)| codec::encode_step(record)).collect();
+        call.push(records);
+    }
+    for attempt in &commit.attempts {
+        call.push(attempt.step.0);
+        call.push(attempt.attempt);
+        call.push(codec::encode_attempt(attempt));
+    }
+    for (step, json) in &commit.outputs {
+        call.push(step.0);
+        call.push(json.as_bytes());
+    }
+}
+
+/// A time by which a sorted set is ordered: exact for some 285,000 years.
+#[expect(clippy::cast_precision_loss, reason = "times of that size do not come")]
+fn score(time: Timestamp) -> f64 {
+    time.0 as f64
+}
+
+pub(super) async fn place_order(
+    store: &RedisStore,
+    run: RunId,
+    order: Order,
+) -> Result<bool, StoreError> {
+    let partition = store.keys.of(run);
+    let call = store
+        .scripts
+        .order
+        .call()
+        .keys([partition.head(run), partition.active(), partition.finished()])
+        .arg(codec::order_number(order))
+        .arg(short(&run));
+    let answer = call.run(&store.quick).await.map_err(Fault::while_writing)?;
+    Ok(answer == Value::Int(DONE))
+}
+
+pub(super) async fn remove(
+    store: &RedisStore,
+    run: RunId,
+    expected: Version,
+) -> Result<Committed, StoreError> {
+    let Some(view) = store.view(run).await? else {
+        return Ok(Committed::Conflict);
+    };
+    let (partition, submission) = (store.keys.of(run), &view.submission);
+    let call = store
+        .scripts
+        .remove
+        .call()
+        .keys([partition.tombstone(run), partition.head(run), partition.active()])
+        .keys([partition.finished(), partition.of_namespace(&submission.namespace)])
+        .keys(partition.states())
+        .keys([partition.submission(run), partition.steps(run), partition.details(run)])
+        .keys(partition.all_claims(run, submission.steps))
+        .arg(&encode_version(expected)[..])
+        .arg(short(&run))
+        .arg(&submission.pipeline)
+        .arg(store.tombstones.as_millis().max(1) as u64);
+    let answer = call.run(&store.quick).await.map_err(Fault::while_writing)?;
+    Ok(if answer == Value::Int(DONE) { Committed::Done(expected) } else { Committed::Conflict })
+}
+
+/// An answer that no server gives to what was asked.
+pub(super) fn unexpected(why: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged(format!("a server's answer makes no sense: {why}"))
+}

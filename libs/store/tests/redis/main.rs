@@ -1,0 +1,36 @@
+//! The store in Redis and Valkey: all properties of a store, on each of them; and what befalls servers.
+
+mod fixture;
+mod opening;
+mod sentinel;
+mod trouble;
+
+mod conformance {
+    mod valkey {
+        use windlass_servers::Program;
+
+        use crate::fixture::{config, open, shared};
+
+        windlass_store::conformance_tests!(async || {
+            ((), open(&config(shared(Program::Valkey).await)).await)
+        });
+    }
+
+    mod redis {
+        use windlass_servers::Program;
+
+        use crate::fixture::{config, open, shared};
+
+        windlass_store::conformance_tests!(async || {
+            ((), open(&config(shared(Program::Redis).await)).await)
+        });
+    }
+
+    mod cluster {
+        use crate::fixture::{cluster_config, open, shared_cluster};
+
+        windlass_store::conformance_tests!(async || {
+            ((), open(&cluster_config(shared_cluster().await)).await)
+        });
+    }
+}

@@ -1,0 +1,121 @@
+//! The program `windlass-launcher`.
+
+use std::{env, io, path::Path, process::ExitCode, sync::Arc};
+
+use tokio::sync::mpsc;
+use windlass_engine::reason::{Failure, FailureReason};
+use windlass_proto::id::stable_hash;
+use windlass_service::{
+    connect::{self, Connected},
+    program::{self, Context, ServiceError},
+    settings::{LauncherSettings, Program, RuntimeKind, SimulatedSettings},
+};
+
+use crate::{
+    Launcher,
+    runtime::{
+        AttemptSpec, Report, ReportSender, Runtime,
+        process::{ProcessConfig, ProcessRuntime, Supervisor},
+        simulated::{Plan, SimulatedAttempt, SimulatedEnd, SimulatedRuntime},
+    },
+    supervisor,
+};
+
+/// The argument that makes the program the supervisor of one attempt.
+const SUPERVISE: &str = "supervise";
+
+/// The whole life of the program, which supervises attempts, too: it starts itself for each of them.
+pub fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == SUPERVISE) {
+        return args.next().map_or(ExitCode::from(2), |dir| supervisor::main(Path::new(&dir)));
+    }
+    program::run(Program::Launcher, env!("CARGO_PKG_VERSION"), serve)
+}
+
+/// The program cannot run attempts.
+#[derive(Debug, thiserror::Error)]
+enum HostError {
+    #[error("the name of this machine cannot be found out: {0}; set `launcher.host`")]
+    Name(#[source] io::Error),
+    #[error(
+        "the path of this program cannot be found out, and it starts itself for each attempt: {0}; start it by its full path"
+    )]
+    OwnPath(#[source] io::Error),
+    #[error(
+        "`launcher.host` is `{0}`, which cannot be the name of a directory; use letters, digits, `-`, `_` and `.`"
+    )]
+    NotAName(String),
+}
+
+async fn serve(context: Context) -> Result<(), ServiceError> {
+    let Some(connected) = connect::connect(Program::Launcher, &context).await? else {
+        return Ok(());
+    };
+    let settings = context.settings.launcher.clone();
+    let (reports, reported) = mpsc::unbounded_channel();
+    match settings.runtime {
+        RuntimeKind::Process => {
+            let runtime = ProcessRuntime::open(process_config(&settings)?, reports.clone())?;
+            launch(context, connected, runtime, reports, reported).await;
+        }
+        RuntimeKind::Simulated => {
+            let runtime = SimulatedRuntime::new(reports.clone(), plan(&settings.simulated));
+            launch(context, connected, runtime, reports, reported).await;
+        }
+    }
+    Ok(())
+}
+
+async fn launch<R: Runtime>(
+    context: Context,
+    Connected { bus, store }: Connected,
+    runtime: R,
+    reports: ReportSender,
+    reported: mpsc::UnboundedReceiver<Report>,
+) {
+    let launcher = Launcher {
+        partitions: context.settings.installation.partitions,
+        host_lost_after: context.settings.launcher.host_lost_after,
+        bus,
+        store,
+        runtime: Arc::new(runtime),
+        reports,
+        reported,
+    };
+    launcher.run(context.shutdown).await;
+}
+
+/// Each host has a directory of its own in the one that launchers share with streamers.
+fn process_config(settings: &LauncherSettings) -> Result<ProcessConfig, HostError> {
+    let host = settings.host_name().map_err(HostError::Name)?;
+    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if host.is_empty() || host.starts_with('.') || !host.bytes().all(lawful) {
+        return Err(HostError::NotAName(host));
+    }
+    let program = env::current_exe().map_err(HostError::OwnPath)?;
+    let supervisor = Supervisor { program, args: vec![SUPERVISE.into()] };
+    let mut config = ProcessConfig::new(settings.directory.join(&host), supervisor);
+    config.slots = settings.slots.unwrap_or(config.slots);
+    config.host = Some(host);
+    Ok(config)
+}
+
+/// What a simulated attempt does: takes its time, and fails as often as it should. Which ones fail is a function of the attempt.
+fn plan(settings: &SimulatedSettings) -> Plan {
+    let SimulatedSettings { duration, failure_share, .. } = *settings;
+    Arc::new(move |attempt: &AttemptSpec| {
+        let key = attempt.key;
+        let hash = stable_hash(key.to_string().as_bytes());
+        #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]
+        let place = (hash >> 11) as f64 / (1_u64 << 53) as f64;
+        let end = if place < failure_share {
+            let message = "simulated".to_owned();
+            let reason = FailureReason::ExitCode;
+            SimulatedEnd::Fail(Failure { reason, message, exit_code: Some(1), signal: None })
+        } else {
+            SimulatedEnd::Succeed(None)
+        };
+        SimulatedAttempt { duration, end }
+    })
+}

@@ -1,0 +1,99 @@
+//! Removes what is kept of runs that are no more.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use prost::Message as _;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use windlass_bus::{Bus, BusError, Heard};
+use windlass_proto::{id::RunId, subject::Subject, v1};
+use windlass_store::{Store, StoreError};
+
+use crate::{launch::Launches, runtime::Runtime};
+
+/// How often all runs of which something is kept are looked up: the word of a removal may be missed.
+const SWEEP: Duration = Duration::from_mins(10);
+
+/// How long to wait after the bus or the store has failed.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// Why removal begins anew.
+#[derive(Debug, thiserror::Error)]
+enum RemovalError {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Removes what is kept of removed runs, until `stop`.
+pub(crate) async fn run<R: Runtime>(
+    launches: Arc<Launches<R>>,
+    bus: Arc<dyn Bus>,
+    store: Arc<dyn Store>,
+    stop: CancellationToken,
+) {
+    loop {
+        let ended = tokio::select! {
+            ended = listen(&launches, &*bus, &*store) => ended,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = ended {
+            warn!(%error, "files of removed runs stay for now");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn listen<R: Runtime>(
+    launches: &Launches<R>,
+    bus: &dyn Bus,
+    store: &dyn Store,
+) -> Result<(), RemovalError> {
+    let mut removals = bus.listen(Subject::Removal).await?;
+    let mut next_sweep = Instant::now();
+    loop {
+        let heard = tokio::select! {
+            heard = removals.next() => Some(heard?),
+            () = sleep_until(next_sweep) => None,
+        };
+        match heard {
+            Some(Heard::Message(message)) => {
+                if let Some(run) = removed_run(&message.payload) {
+                    remove(launches, run).await;
+                }
+            }
+            Some(Heard::Gap) | None => {
+                sweep(launches, store).await?;
+                next_sweep = Instant::now() + SWEEP;
+            }
+        }
+    }
+}
+
+async fn sweep<R: Runtime>(launches: &Launches<R>, store: &dyn Store) -> Result<(), StoreError> {
+    let known = launches.attempts.runtime.known().await;
+    let runs: BTreeSet<RunId> = known.into_iter().map(|key| key.run).collect();
+    for run in runs {
+        if store.read_run(run).await?.is_none() {
+            remove(launches, run).await;
+        }
+    }
+    Ok(())
+}
+
+async fn remove<R: Runtime>(launches: &Launches<R>, run: RunId) {
+    launches.forget(run).await;
+    launches.attempts.runtime.remove(run).await;
+}
+
+/// The run that a message says is no more. Another message means nothing here.
+fn removed_run(payload: &[u8]) -> Option<RunId> {
+    let command = v1::Command::decode(payload).ok()?;
+    matches!(command.command, Some(v1::command::Command::Remove(_)))
+        .then(|| command.run_id.parse().ok())?
+}

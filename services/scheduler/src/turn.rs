@@ -1,0 +1,310 @@
+//! What a turn decides, and how that is carried out: the engine is asked, its answer is committed, and only then told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use futures::future;
+use tracing::{debug, error};
+use uuid::Uuid;
+use windlass_bus::Message;
+use windlass_engine::{
+    event::Event,
+    output::{AttemptRef, Effect, Output},
+    record::StepIndex,
+    run::{Mismatch, Run},
+};
+use windlass_pipeline::compile::{self, CompileError};
+use windlass_proto::{encoded::EncodedPipeline, id::RunId, subject::Subject};
+use windlass_service::fail_point;
+use windlass_store::{Commit, Committed, PlacedOrder, RunView, StoreError, StoredRun};
+
+use crate::{
+    clock::Clock,
+    inbox::{self, RunWork, Work},
+    outbox,
+    partition::{Partition, TurnError},
+};
+
+/// What a turn decided about one run.
+#[derive(Debug, Default)]
+pub(crate) struct Decision {
+    pub(crate) output: Output,
+    pub(crate) orders_taken: Option<u64>,
+}
+
+impl Partition {
+    /// Asks the engine what the events mean, and which of the steps that are ready may start.
+    pub(crate) async fn decide(
+        &mut self,
+        work: Work,
+        clock: &Clock,
+    ) -> Result<BTreeMap<RunId, Decision>, TurnError> {
+        let mut decisions = BTreeMap::new();
+        for (id, run_work) in work {
+            if let Some(decision) = self.apply(id, run_work, clock).await? {
+                decisions.insert(id, decision);
+                self.cache.refresh(id, clock.now());
+            }
+        }
+        self.dispatch(&mut decisions, clock);
+        Ok(decisions)
+    }
+
+    /// Applies a run's events and orders; none if the run is gone.
+    async fn apply(
+        &mut self,
+        id: RunId,
+        work: RunWork,
+        clock: &Clock,
+    ) -> Result<Option<Decision>, TurnError> {
+        let mut decision = Decision::default();
+        let orders = if self.cache.contains(id) {
+            if work.orders { self.store.read_orders(id).await? } else { Vec::new() }
+        } else {
+            match self.load(id, clock, &mut decision).await? {
+                Some(orders) => orders,
+                None => return Ok(None),
+            }
+        };
+        decision.orders_taken = orders.last().map(|order| order.sequence);
+        let cached = self.cache.get_mut(id).expect("was there or has just been loaded");
+        // The news that the run exists may be lost; the engine ignores it where it is none.
+        let events = [Event::Submitted].into_iter().chain(work.events);
+        let orders = orders.into_iter().map(|placed| Event::Order(placed.order));
+        // Two readings of the store's clock may differ by a millisecond: nothing begins before it was accepted.
+        let now = clock.now().max(cached.created_at);
+        for event in events.chain(orders) {
+            if let Err(error) = cached.run.apply(&event, now, &mut decision.output)
+                && let Some(refused) = inbox::refused_by_engine(id, &event, &error)
+            {
+                let defect = Event::Defect(refused.defect());
+                cached
+                    .run
+                    .apply(&defect, now, &mut decision.output)
+                    .expect("a defect is never refused");
+                self.refused.push(refused);
+            }
+        }
+        Ok(Some(decision))
+    }
+
+    /// Loads a run into the cache, and tells the orders in its inbox; none where there is no such run, or where it cannot be
+    /// read: then it has been failed.
+    async fn load(
+        &mut self,
+        id: RunId,
+        clock: &Clock,
+        decision: &mut Decision,
+    ) -> Result<Option<Vec<PlacedOrder>>, TurnError> {
+        let mut stored = match self.store.load(id).await {
+            Ok(Some(stored)) => stored,
+            Ok(None) => {
+                debug!(run = %id, "events of a run that is gone");
+                return Ok(None);
+            }
+            Err(error @ StoreError::Damaged(_)) => {
+                // Its state may be readable where its steps are not.
+                match self.store.read_run(id).await {
+                    Ok(Some(view)) => self.condemn(id, view, &[], &error, clock).await?,
+                    Ok(None) => {}
+                    Err(StoreError::Damaged(_)) => {
+                        error!(run = %id, %error, "the run can neither be read nor failed; delete it");
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let orders = std::mem::take(&mut stored.orders);
+        let (version, created_at) = (stored.view.version, stored.view.created_at);
+        match revive(id, &stored) {
+            // Nobody knows which of its effects were carried out.
+            Ok(run) => {
+                decision.output.effects.extend(run.outstanding());
+                self.cache.insert(id, run, version, created_at);
+                Ok(Some(orders))
+            }
+            Err(error) => {
+                let in_flight: Vec<Effect> = (0..)
+                    .map(StepIndex)
+                    .zip(&stored.steps)
+                    .filter(|(_, record)| record.state.is_in_flight())
+                    .map(|(step, record)| {
+                        Effect::Stop(AttemptRef { step, attempt: record.attempt })
+                    })
+                    .collect();
+                self.condemn(id, stored.view, &in_flight, &error, clock).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Fails a run of which nothing can be decided any more, and has its attempts stopped.
+    async fn condemn(
+        &mut self,
+        id: RunId,
+        view: RunView,
+        stops: &[Effect],
+        error: &impl ToString,
+        clock: &Clock,
+    ) -> Result<(), TurnError> {
+        let orders = self.store.read_orders(id).await.unwrap_or_default();
+        let mut record = view.record;
+        let newly = record.condemn(inbox::unreadable(error), clock.now());
+        if !newly && orders.is_empty() {
+            return Ok(());
+        }
+        error!(run = %id, error = error.to_string(), "the run has failed: what is stored of it cannot be read");
+        let generation = record.launch_generation;
+        let commit = Commit {
+            run: id,
+            expected: view.version,
+            commit: Uuid::new_v4().as_u64_pair().0,
+            record,
+            steps: Vec::new(),
+            attempts: Vec::new(),
+            outputs: Vec::new(),
+            orders_taken: orders.last().map(|order| order.sequence),
+        };
+        // Who was faster has found the same, or will.
+        if let [Committed::Done(after)] = self.store.commit(vec![commit]).await?[..] {
+            let mut messages =
+                outbox::commands(id, generation, stops, self.config.command_size.get());
+            let change = outbox::change(id, view.version, after, &[]);
+            messages.push((Subject::Change { run: id }, change));
+            self.send(messages).await?;
+        }
+        Ok(())
+    }
+
+    /// Shares the room for launches among the runs that could use it, the oldest first.
+    fn dispatch(&mut self, decisions: &mut BTreeMap<RunId, Decision>, clock: &Clock) {
+        let mut room = self.config.launch_window.get().saturating_sub(self.cache.unconfirmed());
+        if room == 0 {
+            return;
+        }
+        let hungry = self.cache.hungry();
+        let now = clock.now();
+        // Twice: what the others leave of their shares goes to those who can use it.
+        for pass in 0..2 {
+            for (place, id) in hungry.iter().enumerate() {
+                let share = if pass == 0 { room.div_ceil(hungry.len() - place) } else { room };
+                let cached = self.cache.get_mut(*id).expect("the index names runs that are there");
+                let decision = decisions.entry(*id).or_default();
+                room -= cached.run.dispatch(share, now, &mut decision.output);
+                self.cache.refresh(*id, now);
+                if room == 0 {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Commits decisions, then publishes what follows. Tells which runs somebody else committed first.
+    pub(crate) async fn carry_out(
+        &mut self,
+        mut decisions: BTreeMap<RunId, Decision>,
+    ) -> Result<BTreeSet<RunId>, TurnError> {
+        let mut commits = Vec::new();
+        for (id, decision) in &mut decisions {
+            decision.output.delta.settle();
+            if !decision.output.delta.is_empty() || decision.orders_taken.is_some() {
+                commits.push(self.commit(*id, decision));
+            }
+        }
+        let runs: Vec<_> = commits.iter().map(|commit| (commit.run, commit.expected)).collect();
+        let outcomes =
+            if commits.is_empty() { Vec::new() } else { self.store.commit(commits).await? };
+        fail_point::reach("scheduler.committed");
+        let mut conflicts = BTreeSet::new();
+        let mut changes = Vec::new();
+        for ((id, before), outcome) in runs.into_iter().zip(outcomes) {
+            match outcome {
+                Committed::Done(after) => {
+                    let steps = &decisions[&id].output.delta.steps;
+                    changes.push((
+                        Subject::Change { run: id },
+                        outbox::change(id, before, after, steps),
+                    ));
+                    self.cache.get_mut(id).expect("decided upon in this turn").version = after;
+                }
+                Committed::Conflict => {
+                    self.cache.remove(id);
+                    conflicts.insert(id);
+                }
+            }
+        }
+        decisions.retain(|id, _| !conflicts.contains(id));
+        self.publish(&decisions, changes).await?;
+        self.forget_ended(decisions.into_keys());
+        Ok(conflicts)
+    }
+
+    fn commit(&mut self, id: RunId, decision: &mut Decision) -> Commit {
+        let cached = self.cache.get_mut(id).expect("decided upon in this turn");
+        let delta = &mut decision.output.delta;
+        Commit {
+            run: id,
+            expected: cached.version,
+            commit: Uuid::new_v4().as_u64_pair().0,
+            record: cached.run.record().clone(),
+            steps: delta.steps.iter().map(|step| (*step, *cached.run.step(*step))).collect(),
+            attempts: std::mem::take(&mut delta.attempts),
+            outputs: std::mem::take(&mut delta.outputs),
+            orders_taken: decision.orders_taken,
+        }
+    }
+
+    /// Tells launchers what to do, and watchers what has changed.
+    pub(crate) async fn publish(
+        &mut self,
+        decisions: &BTreeMap<RunId, Decision>,
+        changes: Vec<(Subject, bytes::Bytes)>,
+    ) -> Result<(), TurnError> {
+        let size = self.config.command_size.get();
+        let mut messages = Vec::new();
+        for (id, decision) in decisions {
+            let Some(cached) = self.cache.get_mut(*id) else {
+                continue;
+            };
+            let generation = cached.run.record().launch_generation;
+            messages.extend(outbox::commands(*id, generation, &decision.output.effects, size));
+        }
+        messages.extend(changes);
+        self.send(messages).await
+    }
+
+    async fn send(&self, messages: Vec<(Subject, bytes::Bytes)>) -> Result<(), TurnError> {
+        let sent = messages
+            .into_iter()
+            .map(|(subject, payload)| self.bus.publish(subject, Message::from(payload)));
+        future::try_join_all(sent).await?;
+        Ok(())
+    }
+
+    fn forget_ended(&mut self, ids: impl Iterator<Item = RunId>) {
+        for id in ids {
+            if self.cache.get_mut(id).is_some_and(|cached| cached.run.record().state.is_final()) {
+                self.cache.remove(id);
+            }
+        }
+    }
+}
+
+/// Why a stored run cannot be brought to life.
+#[derive(Debug, thiserror::Error)]
+enum ReviveError {
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+}
+
+fn revive(id: RunId, stored: &StoredRun) -> Result<Run, ReviveError> {
+    let pipeline = EncodedPipeline::new(stored.pipeline.clone()).map_err(CompileError::from)?;
+    let graph = compile::graph_of_encoded(&pipeline, id.stable_hash())?;
+    Ok(Run::load(Arc::new(graph), stored.view.record.clone(), stored.steps.clone())?)
+}

@@ -1,0 +1,48 @@
+//! Where the log files of attempts lie.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use windlass_launcher::runtime::{AttemptKey, process};
+
+/// Where the log files of attempts lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogPlaces {
+    /// All in the directory of one process runtime.
+    OneHost(PathBuf),
+    /// In directories that lie in this one, one for each host: what launchers share with streamers.
+    Hosts(PathBuf),
+}
+
+impl LogPlaces {
+    /// The directory that it was given.
+    pub(crate) fn dir(&self) -> &Path {
+        let (Self::OneHost(dir) | Self::Hosts(dir)) = self;
+        dir
+    }
+
+    /// The log file of an attempt; none where there is none yet, since the attempt has not begun or never did.
+    pub(crate) fn find(&self, key: AttemptKey) -> io::Result<Option<PathBuf>> {
+        let there = |dir: &Path| {
+            let file = process::log_file(dir, key);
+            Ok::<_, io::Error>(file.try_exists()?.then_some(file))
+        };
+        match self {
+            Self::OneHost(dir) => there(dir),
+            Self::Hosts(root) => {
+                let hosts = match fs::read_dir(root) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    hosts => hosts?,
+                };
+                for host in hosts {
+                    if let Some(file) = there(&host?.path())? {
+                        return Ok(Some(file));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+}

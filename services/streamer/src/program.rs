@@ -1,0 +1,29 @@
+//! The program `windlass-streamer`.
+
+use std::process::ExitCode;
+
+use windlass_proto::v1::log_service_server::LogServiceServer;
+use windlass_service::{
+    connect::{self, Connected},
+    grpc::GrpcServer,
+    program::{self, Context, ServiceError},
+    settings::Program,
+};
+
+use crate::{LogPlaces, Streamer};
+
+/// The whole life of the program.
+pub fn main() -> ExitCode {
+    program::run(Program::Streamer, env!("CARGO_PKG_VERSION"), serve)
+}
+
+async fn serve(context: Context) -> Result<(), ServiceError> {
+    let Some(Connected { bus, store }) = connect::connect(Program::Streamer, &context).await?
+    else {
+        return Ok(());
+    };
+    let places = LogPlaces::Hosts(context.settings.streamer.directory.clone());
+    let streamer = Streamer::new(bus, store, places, context.shutdown.clone());
+    let server = GrpcServer::new()?.with(LogServiceServer::new(streamer)).await;
+    context.serve_grpc(server, context.settings.streamer.listen).await
+}

@@ -1,0 +1,7 @@
+//! The program `windlass-launcher`, built for the tests.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    windlass_launcher::program::main()
+}

@@ -1,0 +1,7 @@
+//! The program `windlass-streamer`, built for the tests.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    windlass_streamer::program::main()
+}

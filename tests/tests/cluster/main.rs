@@ -1,0 +1,8 @@
+//! Several schedulers and launchers beside each other, in one process, on a bus and a store they share: what becomes of
+//! partitions, timers and records, whoever comes, goes or dies. Attempts are simulated, and their starts are counted.
+
+mod mangled;
+mod partitions;
+mod poison;
+mod support;
+mod timers;

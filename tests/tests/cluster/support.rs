@@ -1,0 +1,239 @@
+//! A cluster to try.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::Request;
+use windlass_bus::{Bus, MemoryBus};
+use windlass_engine::record::{RunRecord, StepState};
+use windlass_launcher::{
+    Launcher,
+    runtime::{
+        AttemptKey,
+        simulated::{Plan, SimulatedAttempt, SimulatedEnd, SimulatedRuntime},
+    },
+};
+use windlass_proto::{
+    id::RunId,
+    v1::{self, run_service_server::RunService as _, step::Work},
+};
+use windlass_scheduler::{Ownership, SchedulerConfig};
+use windlass_store::{MemoryStore, NewRun, ShareRequest, Store, Submission};
+use windlass_submitter::{Submitter, SubmitterConfig};
+
+/// Into how many partitions the cluster divides runs.
+pub(crate) const PARTITIONS: u32 = 8;
+
+/// How long anything may take that is to happen.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A bus, a store, and a runtime whose attempts all launchers see.
+pub(crate) struct Cluster {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) store: Arc<dyn Store>,
+    submitter: Submitter,
+}
+
+/// A service that runs in tasks of this process.
+pub(crate) struct Service {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    /// What the task runs on: ends with it all that the service has started.
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Cluster {
+    pub(crate) fn new() -> Self {
+        Self::on(Arc::new(MemoryBus::new()))
+    }
+
+    pub(crate) fn on(bus: Arc<dyn Bus>) -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let config = SubmitterConfig { installation: "test".into(), partitions: PARTITIONS };
+        let stop = CancellationToken::new();
+        let submitter = Submitter::new(config, bus.clone(), store.clone(), stop);
+        Self { bus, store, submitter }
+    }
+
+    pub(crate) fn scheduler(&self, ownership: Ownership) -> Service {
+        let number = |number| NonZeroUsize::new(number).expect("not zero");
+        let config = SchedulerConfig {
+            partitions: PARTITIONS,
+            ownership,
+            launch_window: number(64),
+            command_size: number(16),
+            batch: number(64),
+            // Far beyond a test's time: nothing may depend on it.
+            sweep: Duration::from_hours(1),
+            retention: None,
+        };
+        let (bus, store) = (self.bus.clone(), self.store.clone());
+        Service::start(move |stop| windlass_scheduler::run(config, bus, store, stop))
+    }
+
+    /// A launcher whose attempts do as planned, and the runtime that counts them.
+    pub(crate) fn launcher(&self, plan: Plan) -> (Service, SimulatedRuntime) {
+        let (reports, reported) = mpsc::unbounded_channel();
+        let runtime = SimulatedRuntime::new(reports.clone(), plan).counting_starts();
+        let launcher = Launcher {
+            partitions: PARTITIONS,
+            host_lost_after: None,
+            bus: self.bus.clone(),
+            store: self.store.clone(),
+            runtime: Arc::new(runtime.clone()),
+            reports,
+            reported,
+        };
+        (Service::start(move |stop| launcher.run(stop)), runtime)
+    }
+
+    pub(crate) async fn submit(&self, pipeline: v1::Pipeline) -> RunId {
+        let request = v1::SubmitRunRequest { pipeline: Some(pipeline), ..Default::default() };
+        let response = self.submitter.submit_run(Request::new(request)).await.expect("accepted");
+        let run = response.into_inner().run.expect("a submission is answered with its run");
+        run.run_id.parse().expect("run ids are run ids")
+    }
+
+    /// Puts a run into the store that no submitter would have accepted.
+    pub(crate) async fn create(&self, id: RunId, pipeline: &'static [u8], steps: u32) {
+        let submission = Submission {
+            id,
+            namespace: "default".into(),
+            pipeline: "p".into(),
+            labels: BTreeMap::default(),
+            arguments_json: "{}".into(),
+            digest: [0; 32],
+            rerun_of: None,
+            steps,
+        };
+        let mut record = RunRecord::default();
+        record.counts[StepState::Waiting as usize] = steps;
+        let run = NewRun { submission, pipeline: pipeline.into(), record };
+        self.store.create(run).await.expect("created");
+    }
+
+    /// Waits until a run has ended, and tells how.
+    pub(crate) async fn end_of(&self, run: RunId) -> RunRecord {
+        eventually("the run ends", async || {
+            let view = self.store.read_run(run).await.expect("read").expect("it is there");
+            view.record.state.is_final().then_some(view.record)
+        })
+        .await
+    }
+
+    /// How many partitions each scheduler holds, the fewest first.
+    pub(crate) async fn shares(&self) -> Vec<usize> {
+        let request = ShareRequest {
+            group: "scheduler".into(),
+            member: "nobody".into(),
+            leaving: true,
+            ttl: Duration::from_secs(1),
+            acquire: Vec::new(),
+            release: Vec::new(),
+        };
+        let shares = self.store.share(&request).await.expect("shared");
+        let held = |member| shares.leases.values().filter(|holder| *holder == member).count();
+        let mut counts: Vec<_> = shares.members.iter().map(held).collect();
+        counts.sort_unstable();
+        counts
+    }
+
+    pub(crate) async fn shares_become(&self, expected: &[usize]) {
+        eventually("shares are fair", async || (self.shares().await == expected).then_some(()))
+            .await;
+    }
+}
+
+impl Service {
+    /// Each service has threads of its own, so that it can die as a process does: with all it has started.
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        service: impl FnOnce(CancellationToken) -> F,
+    ) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("threads are to be had");
+        let stop = CancellationToken::new();
+        let task = runtime.spawn(service(stop.clone()));
+        Self { stop, task, runtime: Some(runtime) }
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        (&mut self.task).await.expect("it ends well");
+    }
+
+    /// Ends it wherever it is.
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Waits for what is to happen.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begin.elapsed() < PATIENCE, "it takes too long until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A scheduler's share that is renewed so seldom that only what it says itself moves it.
+pub(crate) fn leased(member: &str, lease_time: Duration) -> Ownership {
+    Ownership::Leased { member: member.to_owned(), lease_time }
+}
+
+/// Attempts that take some time and succeed.
+pub(crate) fn taking(duration: Duration) -> Plan {
+    Arc::new(move |_| SimulatedAttempt { duration, end: SimulatedEnd::Succeed(None) })
+}
+
+/// A first step, many beside each other, and a last one.
+pub(crate) fn diamond(width: u32) -> v1::Pipeline {
+    let name = |index| format!("s{index}");
+    let mut steps = vec![step(&name(0), &[])];
+    steps.extend((1..=width).map(|index| step(&name(index), &[name(0)])));
+    let all: Vec<String> = (1..=width).map(name).collect();
+    steps.push(step(&name(width + 1), &all));
+    v1::Pipeline { name: "diamond".into(), steps, ..Default::default() }
+}
+
+pub(crate) fn step(name: &str, depends_on: &[String]) -> v1::Step {
+    let task = v1::Task { command: vec!["true".into()], ..Default::default() };
+    v1::Step {
+        name: name.to_owned(),
+        depends_on: depends_on.to_vec(),
+        work: Some(Work::Task(Box::new(task))),
+        ..Default::default()
+    }
+}
+
+/// Asserts that each of the steps was started once, by one of the runtimes.
+pub(crate) fn assert_started_once(runtimes: &[&SimulatedRuntime], run: RunId, steps: u32) {
+    for step in 0..steps {
+        let starts = |attempt| -> u32 {
+            let key = AttemptKey { run, step, attempt };
+            runtimes.iter().map(|runtime| runtime.starts(key)).sum()
+        };
+        assert_eq!((starts(1), starts(2)), (1, 0), "starts of the attempts of step {step}");
+    }
+}
