@@ -9,7 +9,7 @@ use windlass_bus::{
     Bus,
     jetstream::{
         ClientCertificate, ConnectError, Credentials, JetStreamBus, JetStreamConfig, ShapeError,
-        Storage, Streams, Tls,
+        Storage, StreamLimits, Streams, Tls,
     },
 };
 use windlass_store::{
@@ -19,7 +19,7 @@ use windlass_store::{
 use crate::{
     health::Check,
     program::{Context, ServiceError},
-    settings::{BusAuthentication, FileError, Program, Settings, StoreMode, StreamStorage},
+    settings::{self, BusAuthentication, FileError, Program, Settings, StoreMode, StreamStorage},
 };
 
 /// How long to wait before a server that cannot be reached is tried again.
@@ -182,10 +182,9 @@ fn jetstream_config(program: Program, settings: &Settings) -> Result<JetStreamCo
                 StreamStorage::Memory => Storage::Memory,
             },
             replicas: it.replicas.into(),
-            max_bytes: limits.event.max_bytes,
-            max_age: limits.event.max_age,
-            dead_letter_bytes: limits.dead_letter.max_bytes,
-            dead_letter_age: limits.dead_letter.max_age,
+            event: stream_limits(&limits.event),
+            launch: stream_limits(&limits.launch),
+            dead_letter: stream_limits(&limits.dead_letter),
             ..Streams::default()
         },
         ack_wait: it.ack_wait,
@@ -193,4 +192,8 @@ fn jetstream_config(program: Program, settings: &Settings) -> Result<JetStreamCo
         publish_timeout: it.publish_timeout,
         ..JetStreamConfig::default()
     })
+}
+
+fn stream_limits(it: &settings::StreamLimits) -> StreamLimits {
+    StreamLimits { max_bytes: it.max_bytes, max_age: it.max_age }
 }

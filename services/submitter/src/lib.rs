@@ -15,6 +15,7 @@ mod page;
 pub mod program;
 mod read;
 mod submit;
+mod trace;
 mod upload;
 mod view;
 mod watch;
@@ -24,7 +25,7 @@ use std::{fmt, sync::Arc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
-use windlass_bus::Bus;
+use windlass_bus::{Bus, Headers};
 use windlass_proto::v1::{self, run_service_server::RunService};
 use windlass_service::error::ApiError;
 use windlass_store::{RunView, Store};
@@ -49,6 +50,8 @@ pub struct Submitter {
     names: Arc<NamesCache>,
     /// Ends the watches, which would not end by themselves.
     stop: CancellationToken,
+    /// The trace of the call that this clone answers.
+    trace: Headers,
 }
 
 impl fmt::Debug for Submitter {
@@ -65,7 +68,19 @@ impl Submitter {
         store: Arc<dyn Store>,
         stop: CancellationToken,
     ) -> Self {
-        Self { config: Arc::new(config), bus, store, names: Arc::default(), stop }
+        Self {
+            config: Arc::new(config),
+            bus,
+            store,
+            names: Arc::default(),
+            stop,
+            trace: Headers::default(),
+        }
+    }
+
+    /// A clone that answers a call, as part of its trace.
+    fn traced<T>(&self, request: &Request<T>) -> Self {
+        Self { trace: trace::context_of(request.metadata()), ..self.clone() }
     }
 
     /// Reads the run that a request names.
@@ -83,7 +98,7 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::SubmitRunRequest>,
     ) -> Reply<v1::SubmitRunResponse> {
-        let run = self.submit(request.into_inner()).await?;
+        let run = self.traced(&request).submit(request.into_inner()).await?;
         Ok(Response::new(v1::SubmitRunResponse { run: Some(run) }))
     }
 
@@ -91,8 +106,9 @@ impl RunService for Submitter {
         &self,
         request: Request<Streaming<v1::SubmitLargeRunRequest>>,
     ) -> Reply<v1::SubmitLargeRunResponse> {
+        let traced = self.traced(&request);
         let request = upload::collect(request.into_inner()).await?;
-        let run = self.submit(request).await?;
+        let run = traced.submit(request).await?;
         Ok(Response::new(v1::SubmitLargeRunResponse { run: Some(run) }))
     }
 
@@ -138,7 +154,7 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::CancelRunRequest>,
     ) -> Reply<v1::CancelRunResponse> {
-        let run = self.cancel(&request.into_inner().run_id).await?;
+        let run = self.traced(&request).cancel(&request.into_inner().run_id).await?;
         Ok(Response::new(v1::CancelRunResponse { run: Some(run) }))
     }
 
@@ -146,7 +162,7 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::PauseRunRequest>,
     ) -> Reply<v1::PauseRunResponse> {
-        let run = self.pause(&request.into_inner().run_id).await?;
+        let run = self.traced(&request).pause(&request.into_inner().run_id).await?;
         Ok(Response::new(v1::PauseRunResponse { run: Some(run) }))
     }
 
@@ -154,7 +170,7 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::ResumeRunRequest>,
     ) -> Reply<v1::ResumeRunResponse> {
-        let run = self.resume(&request.into_inner().run_id).await?;
+        let run = self.traced(&request).resume(&request.into_inner().run_id).await?;
         Ok(Response::new(v1::ResumeRunResponse { run: Some(run) }))
     }
 
@@ -162,7 +178,7 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::RetryRunRequest>,
     ) -> Reply<v1::RetryRunResponse> {
-        let run = self.retry(&request.into_inner().run_id).await?;
+        let run = self.traced(&request).retry(&request.into_inner().run_id).await?;
         Ok(Response::new(v1::RetryRunResponse { run: Some(run) }))
     }
 
@@ -170,7 +186,7 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::RerunRunRequest>,
     ) -> Reply<v1::RerunRunResponse> {
-        let run = self.rerun(request.into_inner()).await?;
+        let run = self.traced(&request).rerun(request.into_inner()).await?;
         Ok(Response::new(v1::RerunRunResponse { run: Some(run) }))
     }
 
@@ -178,7 +194,7 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::DeleteRunRequest>,
     ) -> Reply<v1::DeleteRunResponse> {
-        self.delete(&request.into_inner().run_id).await?;
+        self.traced(&request).delete(&request.into_inner().run_id).await?;
         Ok(Response::new(v1::DeleteRunResponse {}))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use tracing::warn;
-use windlass_bus::Listener;
+use windlass_bus::{Listener, Message};
 use windlass_engine::{event::Order, record::RunState};
 use windlass_proto::{id::RunId, subject::Subject, v1};
 use windlass_service::{
@@ -117,7 +117,9 @@ impl Submitter {
         let batch =
             v1::EventBatch { runs: vec![v1::RunEvents { run_id: run.to_string(), events }] };
         let subject = Subject::Event { partition: run.partition(self.config.partitions) };
-        if let Err(error) = self.bus.publish(subject, batch.encode_to_vec().into()).await {
+        let message =
+            Message { payload: batch.encode_to_vec().into(), headers: self.trace.clone() };
+        if let Err(error) = self.bus.publish(subject, message).await {
             warn!(%run, %error, "the scheduler will notice late");
         }
     }

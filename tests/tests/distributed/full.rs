@@ -14,7 +14,12 @@ async fn commands_find_no_room(command_size: u32, runs: usize, width: u32) {
     let deployment = Deployment::start().await;
     let ledger = Ledger::new(deployment.file("ledger"));
     let command_size = format!("scheduler.command_size={command_size}");
-    let small = ["bus.streams.event.max_bytes=4Ki", "bus.publish_timeout=1s", &command_size];
+    let small = [
+        "bus.streams.event.max_bytes=4Ki",
+        "bus.streams.launch.max_bytes=4Ki",
+        "bus.publish_timeout=1s",
+        &command_size,
+    ];
     let submitter = deployment.program_with(Kind::Submitter, &small, &[]).await;
     let scheduler = deployment.program_with(Kind::Scheduler, &small, &[]).await;
     let mut ids = Vec::new();

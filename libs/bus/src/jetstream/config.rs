@@ -129,16 +129,23 @@ pub struct Streams {
     pub duplicate_window: Duration,
     /// How many messages a subject holds that are not acknowledged; further publishers wait.
     pub subject_messages: u32,
-    /// How many bytes the stream of events holds, and that of commands; further publishers wait.
-    pub max_bytes: u64,
-    /// How long events and commands are kept that nobody acknowledges: all can be derived again. Zero means for ever.
-    pub max_age: Duration,
     /// How many dead letters are kept before the oldest ones are dropped.
     pub dead_letters: u32,
-    /// How many bytes of dead letters are kept.
-    pub dead_letter_bytes: u64,
-    /// How long dead letters are kept. Zero means for ever.
-    pub dead_letter_age: Duration,
+    /// What the stream of events holds; while it is full, publishers wait.
+    pub event: StreamLimits,
+    /// What the stream of commands holds; while it is full, publishers wait.
+    pub launch: StreamLimits,
+    /// What the stream of dead letters holds; the oldest ones make room for others.
+    pub dead_letter: StreamLimits,
+}
+
+/// How much a stream holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// The most bytes, those of headers and of what NATS adds included.
+    pub max_bytes: u64,
+    /// How long a message is kept that nobody acknowledges: all can be derived again. Zero means for ever.
+    pub max_age: Duration,
 }
 
 impl Default for Streams {
@@ -148,11 +155,13 @@ impl Default for Streams {
             replicas: 1,
             duplicate_window: Duration::from_mins(2),
             subject_messages: 65_536,
-            max_bytes: 1 << 30,
-            max_age: Duration::from_hours(24),
             dead_letters: 10_000,
-            dead_letter_bytes: 64 << 20,
-            dead_letter_age: Duration::from_hours(14 * 24),
+            event: StreamLimits { max_bytes: 1 << 30, max_age: Duration::from_hours(1) },
+            launch: StreamLimits { max_bytes: 256 << 20, max_age: Duration::from_hours(1) },
+            dead_letter: StreamLimits {
+                max_bytes: 64 << 20,
+                max_age: Duration::from_hours(30 * 24),
+            },
         }
     }
 }

@@ -107,7 +107,7 @@ pub enum ShapeError {
     },
     /// The server or the account has no room.
     #[error(
-        "NATS has no room for {what}: {reason}; give the server or the account more storage, or lower `max_bytes`, `dead_letter_bytes` or the replicas of the streams"
+        "NATS has no room for {what}: {reason}; give the server or the account more storage, or lower `max_bytes` or the replicas of the streams"
     )]
     NoRoom {
         /// What was to be made.

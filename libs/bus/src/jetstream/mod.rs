@@ -25,7 +25,8 @@ use windlass_proto::subject::Subject;
 
 use crate::{Bus, BusError, Consumer, Listener, Message};
 pub use config::{
-    ClientCertificate, Credentials, JetStreamConfig, SecretString, Storage, Streams, Tls,
+    ClientCertificate, Credentials, JetStreamConfig, SecretString, Storage, StreamLimits, Streams,
+    Tls,
 };
 pub use error::{ConnectError, ShapeError};
 use link::Link;

@@ -63,6 +63,11 @@ impl StreamKind {
     /// What the stream is to be, over what it is.
     fn config(self, config: &JetStreamConfig, is: stream::Config) -> stream::Config {
         let streams = &config.streams;
+        let limits = match self {
+            Self::Event => streams.event,
+            Self::Launch => streams.launch,
+            Self::DeadLetter => streams.dead_letter,
+        };
         let common = stream::Config {
             name: self.name(&config.prefix),
             subjects: self.subjects(&config.prefix),
@@ -73,6 +78,8 @@ impl StreamKind {
             num_replicas: streams.replicas,
             duplicate_window: streams.duplicate_window,
             max_message_size: -1,
+            max_bytes: i64::try_from(limits.max_bytes).unwrap_or(i64::MAX),
+            max_age: limits.max_age,
             ..is
         };
         match self {
@@ -82,8 +89,6 @@ impl StreamKind {
                 discard_new_per_subject: true,
                 max_messages: -1,
                 max_messages_per_subject: streams.subject_messages.into(),
-                max_bytes: bytes(streams.max_bytes),
-                max_age: streams.max_age,
                 ..common
             },
             Self::DeadLetter => stream::Config {
@@ -92,16 +97,10 @@ impl StreamKind {
                 discard_new_per_subject: false,
                 max_messages: streams.dead_letters.into(),
                 max_messages_per_subject: -1,
-                max_bytes: bytes(streams.dead_letter_bytes),
-                max_age: streams.dead_letter_age,
                 ..common
             },
         }
     }
-}
-
-fn bytes(limit: u64) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// Makes a stream, or changes it, so that it is as it must be.

@@ -113,7 +113,7 @@ async fn publishing_to_a_full_subject_ends_and_says_so() {
 async fn a_full_stream_says_so() {
     let server = NatsServer::shared().await;
     let mut config = config(&server);
-    config.streams = Streams { max_bytes: 10_000, ..config.streams };
+    config.streams.event.max_bytes = 10_000;
     config.publish_timeout = Duration::from_millis(300);
     let bus = connect(config).await;
     let refused = loop {

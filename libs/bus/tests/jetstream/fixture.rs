@@ -7,10 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
-use windlass_bus::{
-    Bus, BusError, Consumer, Delivery, JetStreamBus,
-    jetstream::{JetStreamConfig, Streams},
-};
+use windlass_bus::{Bus, BusError, Consumer, Delivery, JetStreamBus, jetstream::JetStreamConfig};
 use windlass_proto::subject::Subject;
 use windlass_servers::NatsServer;
 
@@ -22,13 +19,15 @@ pub(crate) const EVENT: Subject = Subject::Event { partition: 0 };
 /// How to reach a server, with a prefix of its own: many tests share one.
 pub(crate) fn config(server: &NatsServer) -> JetStreamConfig {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let default = JetStreamConfig::default();
+    let mut config = JetStreamConfig::default();
+    // The streams of all tests have room on one server.
+    config.streams.event.max_bytes = 16 << 20;
+    config.streams.launch.max_bytes = 16 << 20;
+    config.streams.dead_letter.max_bytes = 1 << 20;
     JetStreamConfig {
         servers: vec![server.url()],
         prefix: format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
-        // The streams of all tests have room on one server.
-        streams: Streams { max_bytes: 16 << 20, dead_letter_bytes: 1 << 20, ..default.streams },
-        ..default
+        ..config
     }
 }
 

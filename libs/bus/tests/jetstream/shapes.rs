@@ -5,9 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::{self, stream};
 use windlass_bus::{
     Bus as _, JetStreamBus,
-    jetstream::{
-        ConnectError, Credentials, JetStreamConfig, SecretString, ShapeError, Storage, Streams,
-    },
+    jetstream::{ConnectError, Credentials, JetStreamConfig, SecretString, ShapeError, Storage},
 };
 use windlass_servers::NatsServer;
 
@@ -27,12 +25,10 @@ async fn a_stream_is_changed_where_that_is_possible_and_keeps_its_messages() {
     let before = connect(config.clone()).await;
     publish(&before, 1).await.unwrap();
     drop(before);
-    config.streams = Streams {
-        subject_messages: 7,
-        max_age: Duration::from_mins(90),
-        dead_letters: 9,
-        ..config.streams
-    };
+    config.streams.subject_messages = 7;
+    config.streams.event.max_age = Duration::from_mins(90);
+    config.streams.launch.max_bytes = 5 << 20;
+    config.streams.dead_letters = 9;
     config.ack_wait = Duration::from_secs(77);
     let bus = connect(config.clone()).await;
     let mut consumer = bus.consume(EVENT).await.unwrap();
@@ -41,6 +37,8 @@ async fn a_stream_is_changed_where_that_is_possible_and_keeps_its_messages() {
     let event = context.get_stream(format!("{}-EVENT", config.prefix)).await.unwrap();
     let is = &event.cached_info().config;
     assert_eq!((is.max_messages_per_subject, is.max_age), (7, Duration::from_mins(90)));
+    let launch = context.get_stream(format!("{}-LAUNCH", config.prefix)).await.unwrap();
+    assert_eq!(launch.cached_info().config.max_bytes, 5 << 20);
     let dead = context.get_stream(format!("{}-DEAD", config.prefix)).await.unwrap();
     assert_eq!(dead.cached_info().config.max_messages, 9);
     let consumer = event.consumer_info("scheduler-0").await.unwrap();
