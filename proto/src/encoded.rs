@@ -62,6 +62,11 @@ impl EncodedPipeline {
         self.steps.is_empty()
     }
 
+    /// How many bytes it takes up in memory.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + size_of_val(self.steps.as_slice())
+    }
+
     /// Decodes all steps, one after the other.
     pub fn steps(&self) -> impl Iterator<Item = Result<v1::Step, DecodeError>> + '_ {
         (0..).map_while(|index| self.step(index))

@@ -85,11 +85,14 @@ impl Hosts {
         known: &mut Option<Incarnation>,
     ) -> Result<(), StoreError> {
         let present = store.incarnation().await?;
-        if known.as_ref().is_some_and(|known| *known != present) {
-            info!("the store was started again or replaced: it is told again what runs here");
+        if known.as_ref() != Some(&present) {
+            // At the beginning, too: what was lost while there was no launcher here is known to nobody else.
+            if known.is_some() {
+                info!("the store was started again or replaced: it is told again what runs here");
+            }
             assert_claims(holder, runtime, store).await?;
+            *known = Some(present);
         }
-        *known = Some(present);
         let request = ShareRequest {
             group: GROUP.to_owned(),
             member: holder.to_owned(),

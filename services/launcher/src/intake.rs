@@ -4,7 +4,7 @@
 //! about attempts that exist (CONTROL), and those that only this host can carry out (HOST).
 
 use std::{
-    collections::VecDeque,
+    slice,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::future;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -31,8 +32,8 @@ use crate::{
     runtime::Runtime,
 };
 
-/// The most commands taken at once.
-const BATCH: usize = 64;
+/// The most commands taken at once. They are carried out beside each other.
+const BATCH: usize = 256;
 
 /// How long to wait after the bus or the store has failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(250);
@@ -100,24 +101,26 @@ impl<R: Runtime> Intake<R> {
                 Subject::Launch => self.launches.attempts.runtime.room().await,
                 _ => usize::MAX,
             };
-            // A command that finds no room keeps others waiting: where there is little, they are taken one by one.
-            let limit = if room < BATCH { 1 } else { BATCH };
-            let mut deliveries = VecDeque::from(consumer.fetch(limit).await?);
-            while let Some(delivery) = deliveries.front() {
-                fail_point::reach("launcher.fetched");
-                let payload = delivery.payload.clone();
-                // All that wait are held, not only the one in hand.
-                let carried_out = windlass_bus::hold(
-                    deliveries.make_contiguous(),
-                    self.carry_out(&payload, room),
-                )
-                .await;
-                if let Some(delivery) = deliveries.pop_front() {
-                    self.settle(subject, delivery, carried_out).await?;
-                }
-                fail_point::reach("launcher.acked");
-            }
+            // A command that finds no room would keep others waiting: where room is counted, they are taken one by one.
+            let limit = if room == usize::MAX { BATCH } else { 1 };
+            let deliveries = consumer.fetch(limit).await?;
+            fail_point::reach("launcher.fetched");
+            let served = deliveries.into_iter().map(|it| self.serve_one(subject, it, room));
+            future::try_join_all(served).await?;
+            fail_point::reach("launcher.acked");
         }
+    }
+
+    async fn serve_one(
+        &self,
+        subject: Subject,
+        delivery: Delivery,
+        room: usize,
+    ) -> Result<(), BusError> {
+        let payload = delivery.payload.clone();
+        let carried_out = self.carry_out(&payload, room);
+        let carried_out = windlass_bus::hold(slice::from_ref(&delivery), carried_out).await;
+        self.settle(subject, delivery, carried_out).await
     }
 
     /// Acknowledges a command that was carried out. One that can never be carried out is put where an operator finds it: the
@@ -153,7 +156,7 @@ impl<R: Runtime> Intake<R> {
                 attempts.probe(run, &keys).await?;
             }
             Body::Remove(_) => {
-                self.launches.forget(run).await;
+                self.launches.forget(run);
                 attempts.runtime.remove(run).await;
             }
         }

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use prost::Message as _;
-use tokio::sync::Mutex;
 use windlass_bus::{Bus, BusError};
 use windlass_engine::{
     event::AttemptPhase,
@@ -22,7 +21,8 @@ use windlass_store::{RunView, Store};
 use crate::{
     attempts::{Attempts, AttemptsError},
     claims::Place,
-    plan::{PlanError, Plans},
+    plan::PlanError,
+    plans::Plans,
     runtime::{AttemptKey, AttemptSpec, Runtime},
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct Launches<R> {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) attempts: Arc<Attempts<R>>,
-    pub(crate) plans: Mutex<Plans>,
+    pub(crate) plans: Plans,
 }
 
 /// What the store says of an ordered attempt.
@@ -128,8 +128,8 @@ impl<R: Runtime> Launches<R> {
     }
 
     /// Keeps a run's plan no longer.
-    pub(crate) async fn forget(&self, run: RunId) {
-        self.plans.lock().await.forget(run);
+    pub(crate) fn forget(&self, run: RunId) {
+        self.plans.forget(run);
     }
 
     async fn hand_back(
@@ -187,7 +187,7 @@ impl<R: Runtime> Launches<R> {
         view: &RunView,
         keys: &[AttemptKey],
     ) -> Result<Vec<AttemptSpec>, AttemptsError> {
-        let plan = match self.plans.lock().await.of(&*self.store, &view.submission).await {
+        let plan = match self.plans.of(&*self.store, &view.submission).await {
             Ok(plan) => plan,
             Err(PlanError::Store(error)) => return Err(error.into()),
             Err(error) => {

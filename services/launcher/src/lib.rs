@@ -18,6 +18,7 @@ mod intake;
 mod launch;
 pub mod log_file;
 mod plan;
+mod plans;
 pub mod program;
 mod removal;
 mod reporter;
@@ -29,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windlass_bus::Bus;
 use windlass_proto::subject::{HostToken, Subject};
@@ -41,6 +42,7 @@ use crate::{
     hosts::Hosts,
     intake::Intake,
     launch::Launches,
+    plans::Plans,
     runtime::{Report, ReportSender, Runtime},
 };
 
@@ -76,7 +78,7 @@ impl<R: Runtime> Launcher<R> {
             bus: bus.clone(),
             store: store.clone(),
             attempts: attempts.clone(),
-            plans: Mutex::default(),
+            plans: Plans::default(),
         });
         let intake =
             Intake { bus: bus.clone(), launches: launches.clone(), refused: AtomicU64::default() };

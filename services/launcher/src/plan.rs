@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -16,12 +16,9 @@ use windlass_proto::{
     id::RunId,
     v1::{self, step::Work},
 };
-use windlass_store::{Store, StoreError, Submission};
+use windlass_store::StoreError;
 
 use crate::runtime::{AttemptKey, AttemptSpec};
-
-/// How many runs' plans are kept.
-const RUNS: usize = 64;
 
 /// Between TERM and KILL, where a step does not say.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -49,13 +46,6 @@ pub(crate) enum PlanError {
     Missing(#[from] MissingValue),
 }
 
-/// The plans of the runs that attempts were created of last. Pipelines never change, so nothing in here goes stale.
-#[derive(Debug, Default)]
-pub(crate) struct Plans {
-    plans: HashMap<RunId, (u64, Arc<Plan>)>,
-    uses: u64,
-}
-
 /// A run's pipeline and arguments.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -65,38 +55,8 @@ pub(crate) struct Plan {
     referred_to: BTreeMap<String, StepIndex>,
 }
 
-impl Plans {
-    /// The plan of a run, read from the store where it is not kept.
-    pub(crate) async fn of(
-        &mut self,
-        store: &dyn Store,
-        run: &Submission,
-    ) -> Result<Arc<Plan>, PlanError> {
-        self.uses += 1;
-        if let Some((used, plan)) = self.plans.get_mut(&run.id) {
-            *used = self.uses;
-            return Ok(plan.clone());
-        }
-        let bytes = store.read_pipeline(run.id).await?.ok_or(PlanError::Gone(run.id))?;
-        let plan = Arc::new(Plan::new(EncodedPipeline::new(bytes)?, &run.arguments_json)?);
-        let oldest = self.plans.iter().min_by_key(|(_, (used, _))| *used).map(|(run, _)| *run);
-        if self.plans.len() >= RUNS
-            && let Some(oldest) = oldest
-        {
-            self.plans.remove(&oldest);
-        }
-        self.plans.insert(run.id, (self.uses, plan.clone()));
-        Ok(plan)
-    }
-
-    /// Keeps a run's plan no longer.
-    pub(crate) fn forget(&mut self, run: RunId) {
-        self.plans.remove(&run);
-    }
-}
-
 impl Plan {
-    fn new(pipeline: EncodedPipeline, arguments_json: &str) -> Result<Self, PlanError> {
+    pub(crate) fn new(pipeline: EncodedPipeline, arguments_json: &str) -> Result<Self, PlanError> {
         let mut names = BTreeSet::new();
         for step in pipeline.steps() {
             let step = step?;
@@ -116,7 +76,13 @@ impl Plan {
                 }
             }
         }
-        Ok(Self { pipeline, arguments: serde_json::from_str(arguments_json)?, referred_to })
+        let arguments = serde_json::from_str(arguments_json)?;
+        Ok(Self { pipeline, arguments, referred_to })
+    }
+
+    /// How many bytes it takes up, nearly all of them the pipeline's.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pipeline.size()
     }
 
     /// The steps whose outputs these steps refer to.

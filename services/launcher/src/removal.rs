@@ -87,7 +87,7 @@ async fn sweep<R: Runtime>(launches: &Launches<R>, store: &dyn Store) -> Result<
 }
 
 async fn remove<R: Runtime>(launches: &Launches<R>, run: RunId) {
-    launches.forget(run).await;
+    launches.forget(run);
     launches.attempts.runtime.remove(run).await;
 }
 

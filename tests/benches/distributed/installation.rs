@@ -201,12 +201,14 @@ impl Program {
     /// Waits until its port for operators answers that it is ready.
     async fn until_ready(&mut self) -> anyhow::Result<()> {
         let serves = matches!(self.kind, "submitter" | "streamer");
-        let (begin, mut operators) = (Instant::now(), None);
+        let (begin, mut operators, mut last) = (Instant::now(), None, String::new());
         while operators.is_none() || serves && self.clients.is_none() {
             let Ok(line) = self.told.recv_timeout(PATIENCE) else {
-                bail!("the {} does not say where it listens", self.kind);
+                bail!("the {} does not say where it listens, but at last: {last}", self.kind);
             };
-            let line: Value = serde_json::from_str(&line)?;
+            last = line;
+            // What is said before there is a log is for people.
+            let line: Value = serde_json::from_str(&last).unwrap_or_default();
             let address = line["fields"]["address"].as_str().map(str::to_owned);
             match line["fields"]["message"].as_str() {
                 Some(message) if message.starts_with("clients") => self.clients = address,
