@@ -1,9 +1,9 @@
 //! The connection.
 
-use std::{fmt, io, time::Duration};
+use std::{error::Error as _, fmt, io, iter, time::Duration};
 
 use tonic::{
-    Request,
+    ConnectError, Request,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use windlass_proto::v1::{
@@ -66,7 +66,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// At once if nobody answers there, if it is no address, or if the two sides do not trust each other.
+    /// At once if nobody answers there, if it is no address, or if the two sides do not trust each other; after three
+    /// connections if the server closes them unanswered.
     pub async fn connect(endpoint: &str) -> Result<Self, ClientError> {
         Self::connect_with(endpoint, &TlsOptions::default()).await
     }
@@ -102,7 +103,13 @@ impl Client {
             }
             ClientError::Unreachable { endpoint: endpoint.to_owned(), problem }
         })?;
-        Ok(Self::from_channel(channel))
+        let client = Self::from_channel(channel);
+        if is_https && let Err(closed) = client.is_let_in().await {
+            let problem = closed.source().map(root_cause).unwrap_or_default();
+            let (endpoint, identified) = (endpoint.to_owned(), tls.identity.is_some());
+            return Err(ClientError::NotLetIn { endpoint, identified, problem });
+        }
+        Ok(client)
     }
 
     /// A client over a channel that somebody else has made.
@@ -147,20 +154,26 @@ fn tls_config(options: &TlsOptions) -> ClientTlsConfig {
     config.timeout(CONNECT_TIMEOUT)
 }
 
-/// Whether somebody answered, and it was the handshake that failed.
-fn is_handshake_failure(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
+/// Whether somebody answered, and it was the handshake that failed, on either side.
+pub(crate) fn is_handshake_failure(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(|error| {
         // The handshake is an I/O operation to those who wait for it: the reason is inside.
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if error.is::<rustls::Error>()
+        error.is::<rustls::Error>()
             || inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    })
+}
+
+/// Whether there was no connection at all.
+pub(crate) fn is_unconnected(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(<dyn std::error::Error>::is::<ConnectError>)
+}
+
+/// The error, and all that it came of.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
 }
 
 /// A request of a call with one answer.

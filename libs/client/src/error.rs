@@ -39,6 +39,18 @@ pub enum ClientError {
         /// What is wrong.
         problem: String,
     },
+    /// The server closes every connection as soon as it is secured, which is how it refuses a client's certificate.
+    #[error(
+        "the server at {endpoint} closes the connection as soon as it is secured ({problem}): {}", likely(*.identified)
+    )]
+    NotLetIn {
+        /// Where the server is.
+        endpoint: String,
+        /// Whether the client had a certificate to show.
+        identified: bool,
+        /// How the connection ended.
+        problem: String,
+    },
     /// The server refused, or the connection broke.
     #[error("{}", .0.message)]
     Refused(Box<Refusal>),
@@ -83,7 +95,7 @@ impl ClientError {
         match self {
             Self::InvalidEndpoint { .. } => Code::InvalidArgument,
             Self::Unreachable { .. } => Code::Unavailable,
-            Self::Untrusted { .. } => Code::Unauthenticated,
+            Self::Untrusted { .. } | Self::NotLetIn { .. } => Code::Unauthenticated,
             Self::Refused(refusal) => refusal.code,
             Self::Incomplete(_) => Code::Internal,
         }
@@ -96,6 +108,7 @@ impl ClientError {
             Self::InvalidEndpoint { .. }
             | Self::Unreachable { .. }
             | Self::Untrusted { .. }
+            | Self::NotLetIn { .. }
             | Self::Incomplete(_) => None,
         }
     }
@@ -107,6 +120,7 @@ impl ClientError {
             Self::InvalidEndpoint { .. }
             | Self::Unreachable { .. }
             | Self::Untrusted { .. }
+            | Self::NotLetIn { .. }
             | Self::Incomplete(_) => &[],
         }
     }
@@ -116,7 +130,10 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused(refusal) => refusal.from_transport || refusal.code == Code::Unavailable,
-            Self::InvalidEndpoint { .. } | Self::Untrusted { .. } | Self::Incomplete(_) => false,
+            Self::InvalidEndpoint { .. }
+            | Self::Untrusted { .. }
+            | Self::NotLetIn { .. }
+            | Self::Incomplete(_) => false,
         }
     }
 
@@ -127,6 +144,7 @@ impl ClientError {
             Self::InvalidEndpoint { .. }
             | Self::Unreachable { .. }
             | Self::Untrusted { .. }
+            | Self::NotLetIn { .. }
             | Self::Incomplete(_) => None,
         }
     }
@@ -136,8 +154,7 @@ impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
         let info = details.error_info();
-        // A status that came over the wire has no source; one that this side made of a broken connection has.
-        let from_transport = status.source().is_some();
+        let from_transport = is_of_transport(&status);
         let violations = details.bad_request().map(|bad| {
             let violations = bad.field_violations.iter();
             violations.map(|violation| FieldViolation {
@@ -159,6 +176,11 @@ impl From<Status> for ClientError {
     }
 }
 
+/// Whether this side made the status, of a broken connection: only then it has a source, since none comes over the wire.
+pub(crate) fn is_of_transport(status: &Status) -> bool {
+    status.source().is_some()
+}
+
 fn message(status: &Status, from_transport: bool) -> String {
     if from_transport {
         let problem = status.source().map(root_cause).unwrap_or_default();
@@ -171,6 +193,16 @@ fn message(status: &Status, from_transport: bool) -> String {
             format!("the server refused without a word ({:?}); see what it logged", status.code())
         }
         message => message.to_owned(),
+    }
+}
+
+/// What is likely wrong where a server closes the connection instead of letting the client in.
+fn likely(identified: bool) -> &'static str {
+    if identified {
+        "it likely does not accept the client's certificate; give one that has not expired and comes from the authority that \
+         the server trusts"
+    } else {
+        "it likely asks for a client's certificate (mutual TLS), and none was given; give one that it accepts"
     }
 }
 

@@ -13,7 +13,8 @@ use windlass_bus::{
     },
 };
 use windlass_store::{
-    RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisStore, RedisTls, Store,
+    Installation, RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisStore, RedisTls,
+    Store,
 };
 
 use crate::{
@@ -103,7 +104,7 @@ impl Connected {
 /// The first program of an installation fixes the number of partitions; one with another number was not let in when it connected.
 async fn record_partitions(store: &dyn Store, partitions: u32) -> Result<(), ServiceError> {
     loop {
-        match store.install(partitions).await {
+        match store.install(Installation::new(partitions)).await {
             Ok(_) => return Ok(()),
             Err(error) if error.is_retryable() => wait("store", &error).await,
             Err(error) => return Err(error.into()),

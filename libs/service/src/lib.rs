@@ -17,6 +17,7 @@ pub mod fail_point;
 pub mod grpc;
 pub mod health;
 pub mod program;
+pub mod recurring;
 pub mod settings;
 pub mod signal;
 pub mod telemetry;

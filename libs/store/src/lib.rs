@@ -24,6 +24,7 @@ use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use uuid::Uuid;
 use windlass_engine::{
     event::Order,
     record::{AttemptRecord, StepIndex, StepRecord},
@@ -47,6 +48,22 @@ pub use sqlite::{OpenError, SqliteStore};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Incarnation(pub String);
 
+/// What a store has been since it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// Into how many partitions runs are divided.
+    pub partitions: u32,
+    /// Tells this store from any other one, also from one that is empty and in its place. No space is in it.
+    pub id: String,
+}
+
+impl Installation {
+    /// What to offer to a store that may be new.
+    pub fn new(partitions: u32) -> Self {
+        Self { partitions, id: Uuid::new_v4().simple().to_string() }
+    }
+}
+
 /// Where run state is kept.
 ///
 /// Every method either does all it says, durably, or nothing; after [`StoreError::Unknown`] it may have done either. All may be called again.
@@ -55,9 +72,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// The store's time.
     async fn now(&self) -> Result<Timestamp, StoreError>;
 
-    /// Records the number of partitions at the first call, for ever, and answers with what is recorded. Who is answered with
-    /// another number than its own must not go on: it would look for runs where they are not.
-    async fn install(&self, partitions: u32) -> Result<u32, StoreError>;
+    /// Records what is offered at the first call, for ever, and answers with what is recorded. Who is answered with another
+    /// number of partitions than its own must not go on: it would look for runs where they are not.
+    async fn install(&self, offer: Installation) -> Result<Installation, StoreError>;
 
     /// Which life of the store this is. A store that never loses what it acknowledged has one.
     async fn incarnation(&self) -> Result<Incarnation, StoreError>;

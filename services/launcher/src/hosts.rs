@@ -4,7 +4,7 @@
 //! a launcher that has itself been in touch with the store for that long.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -26,6 +26,10 @@ const LISTED: Duration = Duration::from_mins(1);
 /// How often the store is asked whether it lost something. Within the time in which it settles after that.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a host must not have been listed, by this machine's monotonic clock: where the store's clock jumps ahead, all hosts
+/// cease to be listed at once, and those that live are listed again at their next look.
+const UNLISTED: Duration = Duration::from_secs(5);
+
 /// The hosts, as far as they are heard of.
 #[derive(Debug)]
 pub(crate) struct Hosts {
@@ -36,7 +40,8 @@ pub(crate) struct Hosts {
 
 #[derive(Debug, Default)]
 struct Heard {
-    hosts: BTreeSet<String>,
+    /// When each host was found listed for the last time.
+    hosts: BTreeMap<String, Instant>,
     /// Since when the store was reached without a break.
     since: Option<Instant>,
 }
@@ -50,7 +55,10 @@ impl Hosts {
     pub(crate) fn is_lost(&self, host: &str) -> bool {
         let heard = self.heard();
         match (self.lost_after, heard.since) {
-            (Some(limit), Some(since)) => since.elapsed() >= limit && !heard.hosts.contains(host),
+            (Some(limit), Some(since)) => {
+                let listed = heard.hosts.get(host);
+                since.elapsed() >= limit && listed.is_none_or(|at| at.elapsed() >= UNLISTED)
+            }
             _ => false,
         }
     }
@@ -103,8 +111,10 @@ impl Hosts {
         };
         let shares = store.share(&request).await?;
         let mut heard = self.heard();
-        heard.hosts = shares.members;
-        heard.since.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        heard.hosts.retain(|_, at| now.duration_since(*at) < UNLISTED);
+        heard.hosts.extend(shares.members.into_iter().map(|host| (host, now)));
+        heard.since.get_or_insert(now);
         Ok(())
     }
 

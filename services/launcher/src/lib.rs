@@ -87,7 +87,7 @@ impl<R: Runtime> Launcher<R> {
             tokio::join!(
                 intake.run(Subject::Launch, shutdown.clone()),
                 intake.run(Subject::Control, shutdown.clone()),
-                removal::run(launches, bus.clone(), store.clone(), shutdown.clone()),
+                removal::run(launches, bus.clone(), store.clone(), partitions, shutdown.clone()),
                 async {
                     let Some(holder) = &holder else { return };
                     let host = HostToken::of(holder);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use windlass_bus::{Bus, BusError, Heard};
 use windlass_proto::{id::RunId, subject::Subject, v1};
-use windlass_store::{Store, StoreError};
+use windlass_store::{Installation, Store, StoreError};
 
 use crate::{launch::Launches, runtime::Runtime};
 
@@ -32,11 +32,12 @@ pub(crate) async fn run<R: Runtime>(
     launches: Arc<Launches<R>>,
     bus: Arc<dyn Bus>,
     store: Arc<dyn Store>,
+    partitions: u32,
     stop: CancellationToken,
 ) {
     loop {
         let ended = tokio::select! {
-            ended = listen(&launches, &*bus, &*store) => ended,
+            ended = listen(&launches, &*bus, &*store, partitions) => ended,
             () = stop.cancelled() => return,
         };
         if let Err(error) = ended {
@@ -53,8 +54,18 @@ async fn listen<R: Runtime>(
     launches: &Launches<R>,
     bus: &dyn Bus,
     store: &dyn Store,
+    partitions: u32,
 ) -> Result<(), RemovalError> {
     let mut removals = bus.listen(Subject::Removal).await?;
+    let installation = store.install(Installation::new(partitions)).await?;
+    // In a store that was emptied, or is another one, no run is to be found; which does not mean that it was removed.
+    let sweeps = launches.attempts.runtime.belongs_to(&installation.id).await;
+    if !sweeps {
+        warn!(
+            store = installation.id,
+            "what is kept here is of another store, or of one that was emptied: it stays until somebody removes it by hand"
+        );
+    }
     let mut next_sweep = Instant::now();
     loop {
         let heard = tokio::select! {
@@ -68,7 +79,9 @@ async fn listen<R: Runtime>(
                 }
             }
             Some(Heard::Gap) | None => {
-                sweep(launches, store).await?;
+                if sweeps {
+                    sweep(launches, store).await?;
+                }
                 next_sweep = Instant::now() + SWEEP;
             }
         }

@@ -159,7 +159,14 @@ impl Keeper {
         let request =
             ShareRequest { group, member, leaving: true, ttl, acquire: Vec::new(), release };
         match self.store.share(&request).await {
-            Ok(_) => self.ring().await,
+            Ok(_) => {
+                self.ring().await;
+                // What is told without an acknowledgement may still be in this process, which ends now: once the bus has
+                // answered, it has taken that, too.
+                if let Err(error) = self.bus.check().await {
+                    warn!(%error, "other schedulers may not have been told of partitions to take; they will look");
+                }
+            }
             Err(error) => warn!(%error, "leases were not given up; they expire"),
         }
     }

@@ -19,7 +19,7 @@ use windlass_engine::{
     output::{Effect, Output},
 };
 use windlass_proto::{id::RunId, subject::Subject};
-use windlass_service::fail_point;
+use windlass_service::{fail_point, recurring::Recurring};
 use windlass_store::{Store, StoreError};
 
 use crate::{
@@ -50,6 +50,8 @@ pub(crate) struct Partition {
     owing: BTreeSet<RunId>,
     /// What was refused in this turn and is not yet kept.
     pub(crate) refused: Vec<Refused>,
+    /// What is told of turns that fail again and again.
+    troubles: Recurring,
 }
 
 /// Why a turn was given up. All of it may be done again.
@@ -83,6 +85,7 @@ impl Partition {
             dead_letters,
             owing: BTreeSet::new(),
             refused: Vec::new(),
+            troubles: Recurring::default(),
         }
     }
 
@@ -90,7 +93,9 @@ impl Partition {
     pub(crate) async fn serve(mut self, stop: CancellationToken, mut reload: watch::Receiver<()>) {
         while !stop.is_cancelled() {
             if let Err(error) = self.serve_once(&stop, &mut reload).await {
-                warn!(partition = self.number, %error, "partition is started over");
+                if let Some(untold) = self.troubles.came(&error.to_string(), Instant::now()) {
+                    warn!(partition = self.number, %error, untold, "partition is started over");
+                }
                 self.cache = Cache::default();
                 self.refused.clear();
                 tokio::select! {

@@ -1,42 +1,62 @@
 //! What the command's exit code tells.
 
-use std::process::ExitCode;
+use std::{fmt::Write as _, process::ExitCode};
 
 use windlass_client::v1::RunState;
 
-/// An exit code.
+const SIGNALS: &str = "
+Ctrl-C in `watch`, `logs --follow` and `submit --watch` only leaves: the run goes on. In `run` it
+cancels the run, and so does closing the pipe that its output goes to.";
+
+/// An exit code. What each means is told by [`Exit::meaning`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done; where a run was followed, it succeeded.
     Success = 0,
-    /// The run that was followed failed.
     RunFailed = 1,
-    /// The command line, the file, the request or the state directory is wrong.
     Input = 2,
-    /// The run that was followed was cancelled.
     RunCancelled = 3,
-    /// No server answers, or there is no secure connection to it.
     Unavailable = 4,
-    /// Anything else.
     Internal = 5,
-    /// Left before the end, because a signal asked for it.
     Left = 130,
 }
 
 impl Exit {
-    /// For the end of `--help`.
-    pub(crate) const HELP: &str = "\
-Exit codes:
-    0  done; where a run was followed, it succeeded
-    1  the run that was followed failed
-    2  the command line, the file, the request or the state directory is wrong
-    3  the run that was followed was cancelled
-    4  no server answers, or there is no secure connection to it
-    5  anything else
-  130  left before the end, by Ctrl-C
+    /// All of them, ascending.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Success,
+        Self::RunFailed,
+        Self::Input,
+        Self::RunCancelled,
+        Self::Unavailable,
+        Self::Internal,
+        Self::Left,
+    ];
 
-Ctrl-C in `watch`, `logs --follow` and `submit --watch` only leaves: the run goes on. In `run` it
-cancels the run, and so does closing the pipe that its output goes to.";
+    /// What it tells, in help and in docs/command.md.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "done; where a run was followed, it succeeded",
+            Self::RunFailed => "the run that was followed failed",
+            Self::Input => {
+                "the command line, the file, the request or the state directory is wrong"
+            }
+            Self::RunCancelled => "the run that was followed was cancelled",
+            Self::Unavailable => "no server answers, or there is no secure connection to it",
+            Self::Internal => "anything else",
+            Self::Left => "left before the end, by Ctrl-C",
+        }
+    }
+
+    /// For the end of `--help`.
+    pub(crate) fn help() -> String {
+        let mut help = "Exit codes:\n".to_owned();
+        for exit in Self::ALL {
+            // Writing to a text cannot fail.
+            let _ = writeln!(help, "  {:>3}  {}", exit as u8, exit.meaning());
+        }
+        help.push_str(SIGNALS);
+        help
+    }
 
     /// For a run that was followed to its end.
     pub(crate) fn of_run(state: RunState) -> Self {

@@ -69,7 +69,9 @@ impl Failure {
         match self {
             // The same whichever side does not trust the other, and whenever it says so: where it is the server, the
             // connection may just break.
-            Self::Client(ClientError::Untrusted { .. }) => Exit::Unavailable,
+            Self::Client(ClientError::Untrusted { .. } | ClientError::NotLetIn { .. }) => {
+                Exit::Unavailable
+            }
             Self::Client(error) if error.is_transient() => Exit::Unavailable,
             Self::Client(error) => match error.code() {
                 Code::InvalidArgument
@@ -142,6 +144,11 @@ impl Failure {
             Self::Client(error @ ClientError::Untrusted { .. }) => {
                 format!("{error}; see --tls-ca, --tls-cert and --tls-key")
             }
+            Self::Client(error @ ClientError::NotLetIn { .. }) => {
+                format!(
+                    "{error}, with --tls-cert and --tls-key or WINDLASS_TLS_CERT and WINDLASS_TLS_KEY"
+                )
+            }
             Self::Start(
                 StartError::Store(StoreError::Held { .. } | StoreError::Unusable { .. })
                 | StartError::Runtime(RuntimeError::Dir { .. }),
@@ -178,6 +185,12 @@ mod tests {
         assert_eq!(refused(Code::Unavailable, false).exit(), Exit::Unavailable);
         let untrusted = ClientError::Untrusted { endpoint: String::new(), problem: String::new() };
         assert_eq!(Failure::from(untrusted).exit(), Exit::Unavailable);
+        let not_let_in = ClientError::NotLetIn {
+            endpoint: String::new(),
+            identified: false,
+            problem: String::new(),
+        };
+        assert_eq!(Failure::from(not_let_in).exit(), Exit::Unavailable);
         assert_eq!(refused(Code::Unknown, true).exit(), Exit::Unavailable);
         assert_eq!(refused(Code::Unknown, true).reason(), Some("UNAVAILABLE"));
         assert_eq!(refused(Code::DataLoss, false).exit(), Exit::Internal);

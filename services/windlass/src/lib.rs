@@ -18,6 +18,7 @@ mod document;
 pub mod embedded;
 mod exit;
 mod failure;
+mod files;
 mod follow;
 mod output;
 mod render;

@@ -20,10 +20,12 @@ use windlass_service::error::ErrorReason;
 use crate::{args::SubmissionArgs, bounded, failure::InputError};
 
 /// Where relative working directories of steps are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BaseDir {
-    /// In the directory of the pipeline's file: steps run on this machine.
+    /// In the directory of the pipeline's file: steps see it.
     OfFile,
+    /// In this directory of the machines that steps run on.
+    Given(PathBuf),
     /// Wherever the runtime says: steps run elsewhere.
     OfRuntime,
 }
@@ -31,7 +33,7 @@ pub(crate) enum BaseDir {
 /// Reads the file, and the arguments by the types of its parameters.
 pub(crate) fn request(
     args: &SubmissionArgs,
-    base_dir: BaseDir,
+    base_dir: &BaseDir,
 ) -> Result<v1::SubmitRunRequest, InputError> {
     let pipeline = pipeline(&args.file, base_dir)?;
     let mut given = args.params_file.as_deref().map_or_else(|| Ok(BTreeMap::new()), params_file)?;
@@ -71,11 +73,12 @@ fn check_once(what: &str, given: &[(String, String)]) -> Result<(), InputError> 
 }
 
 /// Reads and checks a pipeline's file; `-` is standard input.
-pub(crate) fn pipeline(file: &Path, base_dir: BaseDir) -> Result<v1::Pipeline, InputError> {
+pub(crate) fn pipeline(file: &Path, base_dir: &BaseDir) -> Result<v1::Pipeline, InputError> {
     let is_stdin = file == Path::new("-");
     let content = read(file, "submit a pipeline of this size through the API")?;
     let base_dir = match base_dir {
         BaseDir::OfFile => Some(directory_of(file, is_stdin)?),
+        BaseDir::Given(dir) => Some(dir.clone()),
         BaseDir::OfRuntime => None,
     };
     file::parse(&content, &FileOptions { base_dir }).map_err(|error| not_a_pipeline(file, &error))
@@ -207,7 +210,7 @@ steps:
             r#"{"day": "monday", "tags": ["a"]}"#,
             &[("day", "7"), ("parts", "3")],
         );
-        let request = request(&args, BaseDir::OfFile).unwrap();
+        let request = request(&args, &BaseDir::OfFile).unwrap();
         let given: BTreeMap<_, _> = request
             .arguments
             .iter()
@@ -229,7 +232,7 @@ steps:
         let dir = tempfile::tempdir().unwrap();
         let refused = |params_file, params: &[_]| {
             let args = args(dir.path(), PIPELINE, params_file, params);
-            request(&args, BaseDir::OfRuntime).unwrap_err()
+            request(&args, &BaseDir::OfRuntime).unwrap_err()
         };
         let fields =
             |error: InputError| error.violations.into_iter().map(|v| v.field).collect::<Vec<_>>();
@@ -247,7 +250,7 @@ steps:
         let dir = tempfile::tempdir().unwrap();
         let wrong = "name: nightly\nsteps:\n  load: {run: 'true', depends_on: [laod]}\n";
         let file = args(dir.path(), wrong, "{}", &[]).file;
-        let error = pipeline(&file, BaseDir::OfFile).unwrap_err();
+        let error = pipeline(&file, &BaseDir::OfFile).unwrap_err();
         let [violation] = error.violations.as_slice() else { panic!("{error:?}") };
         assert!(violation.field.starts_with(&format!("{}:3:", file.display())), "{violation:?}");
         assert!(violation.description.contains("laod"), "{violation:?}");

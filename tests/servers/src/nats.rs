@@ -60,6 +60,7 @@ impl NatsBuilder {
             Start {
                 program: program.clone(),
                 arguments: vec!["--config".into(), file.into()],
+                environment: Vec::new(),
                 ready: "Server is ready",
             }
         });

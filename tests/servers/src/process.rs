@@ -46,6 +46,7 @@ const PORTS: std::ops::Range<u16> = 10_000..20_000;
 pub(crate) struct Start {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// What it writes into its log once it answers.
     pub(crate) ready: &'static str,
 }
@@ -244,6 +245,7 @@ fn command(start: &Start, log: &Path) -> Command {
         .args(["--pdeathsig", "KILL", "--"])
         .arg(&start.program)
         .args(&start.arguments)
+        .envs(start.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a second handle of the log file"))
         .stderr(log);

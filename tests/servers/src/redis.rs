@@ -35,6 +35,7 @@ pub struct RedisServer {
 pub struct RedisBuilder {
     program: Program,
     arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
     sentinel: Option<String>,
 }
 
@@ -52,6 +53,13 @@ impl RedisBuilder {
     /// Adds arguments, such as `["--requirepass", "secret"]`. They override the defaults.
     pub fn args<T: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets variables of its environment.
+    pub fn envs<T: Into<OsString>>(mut self, variables: impl IntoIterator<Item = (T, T)>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.environment.extend(variables);
         self
     }
 
@@ -78,6 +86,7 @@ impl RedisBuilder {
                     "Ready to accept connections"
                 },
                 arguments: self.arguments(directory, port, sentinel),
+                environment: self.environment.clone(),
             }
         });
         RedisServer { process: process.await }
@@ -108,7 +117,7 @@ impl RedisServer {
     pub fn builder() -> RedisBuilder {
         let redis = env::var_os("WINDLASS_TEST_REDIS").is_some_and(|flavour| flavour == "redis");
         let program = if redis { Program::Redis } else { Program::Valkey };
-        RedisBuilder { program, arguments: Vec::new(), sentinel: None }
+        RedisBuilder { program, arguments: Vec::new(), environment: Vec::new(), sentinel: None }
     }
 
     /// Starts a server, and waits until it answers.

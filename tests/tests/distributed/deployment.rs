@@ -1,6 +1,7 @@
 //! Servers and programs of one installation, as an operator would start them.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -25,7 +26,7 @@ use windlass_servers::{NatsServer, RedisServer};
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One of the programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Submitter,
     Scheduler,
@@ -52,6 +53,8 @@ pub(crate) struct Deployment {
     /// Where programs look for the servers: there, unless a test puts something between.
     pub(crate) bus_url: String,
     pub(crate) store_url: String,
+    /// Variables that all programs of a kind get.
+    pub(crate) environment: BTreeMap<Kind, Vec<(String, String)>>,
 }
 
 impl Deployment {
@@ -63,7 +66,7 @@ impl Deployment {
     pub(crate) fn on(nats: NatsServer, redis: RedisServer) -> Self {
         let (bus_url, store_url) = (nats.url(), redis.url());
         let dir = tempfile::tempdir().expect("a directory");
-        Self { nats, redis, dir, bus_url, store_url }
+        Self { nats, redis, dir, bus_url, store_url, environment: BTreeMap::new() }
     }
 
     /// A program that is ready.
@@ -119,7 +122,11 @@ impl Deployment {
         {
             command.args(["--set", setting]);
         }
-        command.args(["--log-format", "json"]).envs(environment.iter().copied());
+        let of_kind = self.environment.get(&kind).into_iter().flatten();
+        command
+            .args(["--log-format", "json"])
+            .envs(of_kind.map(|(name, value)| (name, value)))
+            .envs(environment.iter().copied());
         Program::start(kind, command)
     }
 
@@ -238,9 +245,13 @@ impl Program {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.child.lock().expect("nobody panics with it").id();
         // One that has ended needs no signal.
-        let _ = kill(Pid::from_raw(pid.try_into().expect("a process id")), signal);
+        let _ = kill(Pid::from_raw(self.id().cast_signed()), signal);
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.lock().expect("nobody panics with it").id()
     }
 
     fn address(&self, find: impl Fn(&Told) -> Option<String>) -> String {

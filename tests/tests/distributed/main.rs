@@ -1,12 +1,16 @@
 //! The four programs as processes of their own, against real servers: what they do together, and what becomes of runs when any
 //! of them, or a server, is killed, cut off, set back or full. Steps are processes, and every start of one leaves a line.
 
+mod clocks;
 mod crew;
 mod deployment;
 mod endings;
 mod full;
+mod handover;
+mod hosts;
 mod kills;
 mod partitions;
+mod readers;
 mod refusals;
 mod servers;
 mod together;

@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
+use windlass_proto::v1::RunState;
 
-use crate::{crew::Crew, deployment::Deployment};
+use crate::{
+    crew::Crew,
+    deployment::{Deployment, Kind, eventually, submit, until_ended},
+    work::Ledger,
+};
 
 /// How long a server is away: long enough that everything under way meanwhile has failed at least once.
 const AWAY: Duration = Duration::from_secs(3);
@@ -83,4 +88,30 @@ async fn redis_loses_its_latest_second() {
         deployment.redis.set_back(&saved).await;
     })
     .await;
+}
+
+/// An empty store in the place of the one that had the runs does not know them either, and they were not removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_redis_has_no_launcher_remove_what_runs_wrote() {
+    let deployment = Deployment::start().await;
+    let submitter = deployment.program(Kind::Submitter).await;
+    let _scheduler = deployment.program(Kind::Scheduler).await;
+    let launcher = deployment.launcher("north", 2).await;
+    let ledger = Ledger::new(deployment.file("ledger"));
+    let run_id = submit(&submitter, &ledger.diamond(2)).await;
+    let run = until_ended(&submitter, &run_id).await;
+    assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
+    assert_eq!(launcher.end().await, Some(0));
+    let kept = deployment.file("attempts").join("north").join(&run_id);
+    assert!(kept.is_dir(), "{}", kept.display());
+    deployment.redis.wipe().await;
+    let launcher = deployment.launcher("north", 2).await;
+    eventually("the launcher sees that it is another store", async || {
+        launcher.log().contains("of another store").then_some(())
+    })
+    .await;
+    let other = submit(&submitter, &ledger.diamond(2)).await;
+    let run = until_ended(&submitter, &other).await;
+    assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
+    assert!(kept.is_dir(), "{}", kept.display());
 }

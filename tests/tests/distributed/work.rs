@@ -47,13 +47,23 @@ impl Ledger {
 
     /// One step, which ends once this has been [let go](Self::let_go).
     pub(crate) fn held(&self) -> v1::Pipeline {
-        let wait = format!("until [ -e '{}' ]; do sleep 0.05; done", self.released().display());
-        let steps = vec![self.step("s0", &[], &wait)];
+        self.held_beside_each_other(1)
+    }
+
+    /// Steps beside each other, which end once this has been [let go](Self::let_go).
+    pub(crate) fn held_beside_each_other(&self, width: u32) -> v1::Pipeline {
+        let wait = format!("until {}; do sleep 0.05; done", self.is_let_go());
+        let steps = (0..width).map(|index| self.step(&format!("s{index}"), &[], &wait)).collect();
         v1::Pipeline { name: "held".into(), steps, ..Default::default() }
     }
 
     pub(crate) fn let_go(&self) {
         fs::write(self.released(), "").expect("the file is written");
+    }
+
+    /// The test of a shell whether this has been let go; or is gone, with a test that failed.
+    pub(crate) fn is_let_go(&self) -> String {
+        format!("[ -e '{}' ] || [ ! -e '{}' ]", self.released().display(), self.0.display())
     }
 
     fn released(&self) -> PathBuf {

@@ -7,5 +7,7 @@ mod bad_input;
 mod command;
 mod examples;
 mod full_disk;
+mod leaving;
+mod reach;
 mod recovery;
 mod support;

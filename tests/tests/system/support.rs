@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{net::TcpListener, time::timeout};
 use tonic::{Status, transport::Channel};
 use tonic_types::StatusExt as _;
 use windlass::embedded::{Embedded, EmbeddedConfig, RuntimeConfig, StateDir};
@@ -30,9 +30,14 @@ pub(crate) struct World {
 impl World {
     /// Steps are processes.
     pub(crate) async fn processes() -> Self {
+        Self::processes_in(NonZeroUsize::new(4).unwrap()).await
+    }
+
+    /// Steps are processes, at most so many at once.
+    pub(crate) async fn processes_in(slots: NonZeroUsize) -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_windlass-under-test"));
         let supervisor = Supervisor { program, args: vec!["supervise".into()] };
-        let slots = NonZeroUsize::new(4);
+        let slots = Some(slots);
         Self::start(RuntimeConfig::Process { slots, supervisor: Some(supervisor) }).await
     }
 
@@ -51,10 +56,32 @@ impl World {
         Self { embedded, files: TempDir::new().unwrap() }
     }
 
-    /// Ends the services, as a signal would. Steps go on, and their files stay until what is returned is dropped.
-    pub(crate) async fn end(self) -> TempDir {
-        limited(self.embedded.shutdown()).await;
+    /// Ends the services, with a run's attempts stopped. The files of steps stay until what is returned is dropped.
+    pub(crate) async fn leave(self, run_id: &str) -> TempDir {
+        limited(self.embedded.leave(run_id.parse().unwrap())).await;
         self.files
+    }
+
+    /// Serves clients that connect from outside; where.
+    pub(crate) async fn serve(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(self.embedded.serve(listener));
+        url
+    }
+
+    /// What the steps of a run that has ended wrote, by name, without the last end of line.
+    pub(crate) async fn lines(&self, run_id: &str) -> BTreeMap<String, String> {
+        let request = v1::StreamLogsRequest { run_id: run_id.to_owned(), ..Default::default() };
+        let mut stream = self.logs().stream_logs(request).await.unwrap().into_inner();
+        let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        while let Some(message) = limited(stream.message()).await.unwrap() {
+            for line in message.lines {
+                let text = String::from_utf8_lossy(&line.content).into_owned();
+                texts.entry(line.step).or_default().push(text);
+            }
+        }
+        texts.into_iter().map(|(step, lines)| (step, lines.join("\n"))).collect()
     }
 
     pub(crate) fn channel(&self) -> Channel {

@@ -35,7 +35,7 @@ pub enum ConnectError {
     },
     /// No server answers.
     #[error(
-        "NATS cannot be reached at {servers}: {reason}; check the address, and that the server runs and is not behind a firewall"
+        "NATS cannot be reached at {servers}: {reason}; check `bus.url`, and that the server runs and is not behind a firewall"
     )]
     Unreachable {
         /// The servers that were tried.
@@ -45,7 +45,7 @@ pub enum ConnectError {
     },
     /// The server does not let this user in.
     #[error(
-        "NATS at {servers} refuses the credentials: {reason}; check user, password, token, key or credentials file, and the server's `authorization`"
+        "NATS at {servers} refuses the credentials: {reason}; check the user and password, token, key or credentials file of `[bus]`, and the server's `authorization`"
     )]
     Credentials {
         /// The servers that were tried.
@@ -55,7 +55,7 @@ pub enum ConnectError {
     },
     /// The connection cannot be encrypted.
     #[error(
-        "NATS at {servers} and this program do not agree on TLS: {reason}; check the authority's certificate, the client's certificate and key, and the name in the server's certificate"
+        "NATS at {servers} and this program do not agree on TLS: {reason}; check `bus.tls` (the authority's certificate, the client's certificate and key), and the name in the server's certificate"
     )]
     Tls {
         /// The servers that were tried.
@@ -73,7 +73,7 @@ pub enum ConnectError {
 pub enum ShapeError {
     /// A setting differs that cannot be changed.
     #[error(
-        "stream {stream} has {setting} {is}, and this program wants {wanted}: NATS cannot change that; use another prefix, change the configuration, or stop all services and delete the stream (`nats stream rm {stream}`): what is in it is derived again"
+        "stream {stream} has {setting} {is}, and this program wants {wanted}: NATS cannot change that; correct `[bus]`, use another `installation.name`, or stop all programs and delete the stream (`nats stream rm {stream}`): what is in it is derived again"
     )]
     Stream {
         /// The stream.
@@ -107,7 +107,7 @@ pub enum ShapeError {
     },
     /// The server or the account has no room.
     #[error(
-        "NATS has no room for {what}: {reason}; give the server or the account more storage, or lower `max_bytes` or the replicas of the streams"
+        "NATS has no room for {what}: {reason}; give the server or the account more storage, or lower `max_bytes` in `[bus.streams]`, or `bus.replicas`"
     )]
     NoRoom {
         /// What was to be made.
@@ -117,7 +117,7 @@ pub enum ShapeError {
     },
     /// There are too few servers for so many replicas.
     #[error(
-        "NATS cannot keep {replicas} replicas of {what}: {reason}; lower the replicas of the streams, or run a cluster of that many servers with JetStream"
+        "NATS cannot keep {replicas} replicas of {what}: {reason}; lower `bus.replicas`, or run a cluster of that many servers with JetStream"
     )]
     Replicas {
         /// What was to be made.

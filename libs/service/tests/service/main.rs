@@ -8,4 +8,6 @@ mod documentation;
 mod health;
 mod life;
 mod named_files;
+mod process;
 mod tls;
+mod waiting;

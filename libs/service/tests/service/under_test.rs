@@ -8,6 +8,7 @@ use std::{
 
 use tracing::info;
 use windlass_service::{
+    connect::connect,
     program::{self, Context, ServiceError},
     settings::Program,
 };
@@ -23,6 +24,12 @@ struct Unreachable(#[source] io::Error);
 
 async fn service(context: Context) -> Result<(), ServiceError> {
     let behaviour = std::env::var("UNDER_TEST").unwrap_or_default();
+    if behaviour == "connect" {
+        let Some(_connected) = connect(Program::Submitter, &context).await? else { return Ok(()) };
+        info!("connected to both");
+        context.shutdown.cancelled().await;
+        return Ok(());
+    }
     context.readiness.begin(Vec::new());
     info!("begun");
     match behaviour.as_str() {

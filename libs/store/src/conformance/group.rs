@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{ShareRequest, Shares, Store};
+use crate::{Installation, ShareRequest, Shares, Store};
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_hours(1);
@@ -38,11 +38,12 @@ fn shares<const M: usize, const L: usize>(members: [&str; M], leases: [(u32, &st
     }
 }
 
-/// The first number is recorded, and the store has one life as long as nothing happens to it.
+/// What was offered first is recorded, and the store has one life as long as nothing happens to it.
 pub async fn an_installation_keeps_its_first_number_of_partitions(store: Arc<dyn Store>) {
-    assert_eq!(store.install(16).await, Ok(16));
-    assert_eq!(store.install(32).await, Ok(16));
-    assert_eq!(store.install(16).await, Ok(16));
+    let first = Installation::new(16);
+    assert_eq!(store.install(first.clone()).await, Ok(first.clone()));
+    assert_eq!(store.install(Installation::new(32)).await, Ok(first.clone()));
+    assert_eq!(store.install(Installation::new(16)).await, Ok(first));
     let incarnation = store.incarnation().await.expect("known");
     assert!(!incarnation.0.is_empty());
     assert_eq!(store.incarnation().await, Ok(incarnation));

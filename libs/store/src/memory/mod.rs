@@ -19,8 +19,9 @@ use windlass_engine::{
 use windlass_proto::id::RunId;
 
 use crate::{
-    Commit, Committed, Created, FinishedRuns, Incarnation, NewRun, PlacedOrder, RunQuery, RunView,
-    ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock, group::Groups,
+    Commit, Committed, Created, FinishedRuns, Incarnation, Installation, NewRun, PlacedOrder,
+    RunQuery, RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock,
+    group::Groups,
 };
 use list::Place;
 use run::Run;
@@ -43,7 +44,7 @@ struct Contents {
     finished: BTreeSet<(Timestamp, RunId)>,
     removed: HashSet<RunId>,
     /// How many there are, once that was recorded.
-    partitions: Option<u32>,
+    installation: Option<Installation>,
     groups: Groups,
 }
 
@@ -142,8 +143,8 @@ impl Store for MemoryStore {
         Ok(self.clock.now())
     }
 
-    async fn install(&self, partitions: u32) -> Result<u32, StoreError> {
-        Ok(*self.contents().partitions.get_or_insert(partitions))
+    async fn install(&self, offer: Installation) -> Result<Installation, StoreError> {
+        Ok(self.contents().installation.get_or_insert(offer).clone())
     }
 
     async fn incarnation(&self) -> Result<Incarnation, StoreError> {

@@ -122,7 +122,7 @@ pub enum RedisOpenError {
     Settings(String),
     /// Nobody answers.
     #[error(
-        "the store at {address} cannot be reached ({why}): start it, or correct its address, and see that nothing between blocks the port"
+        "the store at {address} cannot be reached ({why}): start it, or correct `store.url`, and see that nothing between blocks the port"
     )]
     Unreachable {
         /// Where.
@@ -132,7 +132,7 @@ pub enum RedisOpenError {
     },
     /// The two ends do not trust each other.
     #[error(
-        "the store at {address} and this program do not agree on TLS ({why}): check the certificates, and whether the address should begin with redis:// or rediss://"
+        "the store at {address} and this program do not agree on TLS ({why}): check the certificates of `store.tls`, and whether `store.url` should begin with redis:// or rediss://"
     )]
     Tls {
         /// Where.
@@ -142,7 +142,7 @@ pub enum RedisOpenError {
     },
     /// The user or the password is not accepted.
     #[error(
-        "the store at {address} does not let this program in ({why}): correct its user and password"
+        "the store at {address} does not let this program in ({why}): correct `store.username` and its password"
     )]
     Credentials {
         /// Where.
@@ -152,7 +152,7 @@ pub enum RedisOpenError {
     },
     /// The user may not do what is needed.
     #[error(
-        "the store's user may not do what Windlass needs ({why}): grant it, for instance with ACL SETUSER {user} ~{prefix}:* +@read +@write +@connection +@scripting +@transaction +cluster +config|get +info +role +time"
+        "the store's user may not do what Windlass needs ({why}): grant it, for instance with ACL SETUSER {user} ~{prefix}:* +@read +@write +@connection +@scripting +cluster +config|get +info +role +time"
     )]
     Permission {
         /// The user.
@@ -164,7 +164,7 @@ pub enum RedisOpenError {
     },
     /// The sentinels know no such master.
     #[error(
-        "no sentinel of {addresses} knows a master called {master} ({why}): correct its name or their addresses"
+        "no sentinel of {addresses} knows a master called {master} ({why}): correct `store.sentinel_master` or `store.url`"
     )]
     NoSuchMaster {
         /// What it was called.
@@ -176,7 +176,7 @@ pub enum RedisOpenError {
     },
     /// The servers are of another kind than configured.
     #[error(
-        "the store is configured as {configured}, and the server says that it is {found}: set the mode to what it is"
+        "the store is configured as {configured}, and the server says that it is {found}: correct `store.mode` or `store.url`"
     )]
     Mode {
         /// As configured.
@@ -202,7 +202,7 @@ pub enum RedisOpenError {
     },
     /// The installation has another number of partitions.
     #[error(
-        "the store was installed with {installed} partitions, and {configured} are configured: configure {installed}, or use another prefix for another installation"
+        "the store was installed with {installed} partitions, and {configured} are configured: set `installation.partitions` to {installed}, or give another installation another `installation.name`"
     )]
     Partitions {
         /// As configured.

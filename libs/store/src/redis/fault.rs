@@ -82,7 +82,7 @@ fn code(error: &RedisError) -> &str {
 }
 
 /// What a server says that cannot do anything for now, or for this user.
-const PASSING: [&str; 13] = [
+const PASSING: [&str; 12] = [
     "READONLY",
     "LOADING",
     "MASTERDOWN",
@@ -92,7 +92,6 @@ const PASSING: [&str; 13] = [
     "MOVED",
     "ASK",
     "BUSY",
-    "EXECABORT",
     "NOAUTH",
     "WRONGPASS",
     "max number of clients",

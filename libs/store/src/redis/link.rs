@@ -55,7 +55,10 @@ impl Link {
         let builder = builder
             .connection_timeout(timeout)
             .response_timeout(limit)
-            .overall_response_timeout(Some(limit));
+            .overall_response_timeout(Some(limit))
+            // What a node cannot do yet, such as in a slot that is being moved, is soon tried again.
+            .min_retry_wait(50)
+            .max_retry_wait(1000);
         // A node that is cut off ends its connection, so that the library looks for another one.
         #[cfg(target_os = "linux")]
         let builder = builder.tcp_settings(TcpSettings::default().set_user_timeout(timeout));
@@ -85,7 +88,8 @@ impl Link {
         answer.extract_error().map_err(Fault::on_connection)
     }
 
-    /// Asks one server for several things at once, all of which have keys of one partition.
+    /// Asks one server for several things at once, all of which have keys of one partition. No transaction: its keys would
+    /// not be followed to another node.
     pub(super) async fn ask_all<T: FromRedisValue>(
         &self,
         commands: &Pipeline,

@@ -115,16 +115,11 @@ impl RedisStore {
         bounds: &Bounds,
         size: usize,
     ) -> Result<(Vec<RunId>, Option<Vec<u8>>), StoreError> {
-        let limit = self.quick.limit(size * PLACE_SIZE * STATES.len());
         let pages = try_join_all(self.keys.all().map(|partition| async move {
-            let mut commands = redis::pipe();
             // In one step: a run that goes from one state to another is in one of them.
-            commands.atomic();
-            for index in indices(query, &partition) {
-                commands.cmd("ZRANGE").arg(index).arg(bounds.lower()).arg(bounds.upper());
-                commands.arg("BYLEX").arg("LIMIT").arg(0).arg(size);
-            }
-            self.quick.ask_all::<Vec<Vec<Vec<u8>>>>(&commands, limit).await
+            let call = self.scripts.list.call().keys(indices(query, &partition));
+            let call = call.arg(bounds.lower()).arg(bounds.upper()).arg(size);
+            Ok::<Vec<Vec<Vec<u8>>>, Fault>(redis::from_redis_value(call.run(&self.quick).await?)?)
         }));
         let pages: Vec<_> =
             pages.await.map_err(Fault::while_reading)?.into_iter().flatten().collect();

@@ -46,8 +46,8 @@ use windlass_engine::{
 use windlass_proto::id::RunId;
 
 use crate::{
-    Commit, Committed, Created, FinishedRuns, Incarnation, NewRun, PlacedOrder, RunQuery, RunView,
-    ShareRequest, Shares, Store, StoreError, StoredRun, Version,
+    Commit, Committed, Created, FinishedRuns, Incarnation, Installation, NewRun, PlacedOrder,
+    RunQuery, RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version,
 };
 pub use config::{RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisTls};
 use fault::Fault;
@@ -99,8 +99,8 @@ impl Store for RedisStore {
         Ok(Timestamp(self.latest.fetch_max(time, Ordering::Relaxed).max(time)))
     }
 
-    async fn install(&self, partitions: u32) -> Result<u32, StoreError> {
-        self.installed(partitions).await
+    async fn install(&self, offer: Installation) -> Result<Installation, StoreError> {
+        self.installed(&offer).await
     }
 
     async fn incarnation(&self) -> Result<Incarnation, StoreError> {

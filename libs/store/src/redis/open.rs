@@ -2,20 +2,23 @@
 
 use std::{collections::HashMap, fmt};
 
+use futures::future::try_join_all;
 use redis::{
-    ClientTlsConfig, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, ServerErrorKind,
-    TlsCertificates, Value, cluster::ClusterClient, from_redis_value,
+    ClientTlsConfig, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
+    ServerErrorKind, TlsCertificates, cluster::ClusterClient, from_redis_value,
 };
 
 use super::{
     config::{RedisConfig, RedisMode, RedisOpenError},
     connection::{Reconnecting, Target},
     fault::Fault,
-    keys::Keys,
+    keys::{Keys, Partition},
     link::Link,
     read::LARGEST_ANSWER,
     script::Scripts,
+    shared,
 };
+use crate::Installation;
 
 /// In bytes: enough for what does not take the other connection.
 const LARGEST_QUICK: usize = 16 << 20;
@@ -95,7 +98,9 @@ pub(super) struct Opened {
 
 pub(super) async fn open(config: &RedisConfig) -> Result<Opened, RedisOpenError> {
     if config.partitions == 0 {
-        return Err(RedisOpenError::Settings("there must be at least one partition".into()));
+        return Err(RedisOpenError::Settings(
+            "`installation.partitions` must be at least 1".into(),
+        ));
     }
     let door = Door::new(config)?;
     let (quick, bulk) = (door.link(LARGEST_QUICK).await?, door.link(LARGEST_ANSWER).await?);
@@ -193,7 +198,7 @@ impl<'a> Door<'a> {
         for url in &config.urls {
             let bad = || {
                 // The text itself may have a password in it.
-                let form = "an address has the form redis://host:port or rediss://host:port";
+                let form = "`store.url` has the form redis://host:port or rediss://host:port";
                 RedisOpenError::Settings(form.into())
             };
             let info = url.as_str().into_connection_info().map_err(|_| bad())?;
@@ -208,7 +213,7 @@ impl<'a> Door<'a> {
         }
         if servers.is_empty() || config.mode == RedisMode::Single && servers.len() > 1 {
             let why = format!(
-                "{} addresses are given, and the mode {} needs {}",
+                "`store.url` has {} addresses, and `store.mode` {} needs {}",
                 servers.len(),
                 config.mode,
                 if servers.is_empty() { "one or more" } else { "one" }
@@ -267,28 +272,38 @@ impl<'a> Door<'a> {
         infos.map_err(|error| self.judge(&error.into()))
     }
 
-    /// Every command, and a key of ours.
+    /// Every command, and a key of ours, on each node: a cluster's nodes have users of their own, and partitions are on all
+    /// nodes that matter.
     async fn check_permissions(
         &self,
         link: &Link,
         scripts: &Scripts,
         keys: &Keys,
     ) -> Result<(), RedisOpenError> {
-        let probe = scripts.probe.call().keys(keys.partition(0).probes());
-        let answer = probe
-            .run(link)
-            .await
-            .and_then(|answer| from_redis_value::<String>(answer).map_err(Fault::from));
-        match answer {
-            Ok(refusal) if refusal.is_empty() => {}
-            Ok(refusal) => return Err(self.not_permitted(refusal)),
-            Err(fault) => return Err(self.judge(fault.error())),
+        let is_cluster = self.config.mode == RedisMode::Cluster;
+        let partitions = keys.all().take(if is_cluster { usize::MAX } else { 1 });
+        let tried = try_join_all(partitions.map(|it| try_commands(link, scripts, it))).await;
+        let refusals = tried.map_err(|fault| self.judge(fault.error()))?;
+        if let Some(refusal) = refusals.into_iter().find(|refusal| !refusal.is_empty()) {
+            return Err(self.not_permitted(refusal));
         }
-        let mut together = redis::pipe();
-        together.atomic().exists(keys.partition(0).active());
-        let tried: Result<Vec<Value>, Fault> =
-            link.ask_all(&together, self.config.response_timeout).await;
-        tried.map(drop).map_err(|fault| self.judge(fault.error()))
+        if is_cluster {
+            // What the client library sends by itself: to find keys, to look after connections, and where a slot is being
+            // moved.
+            self.try_on_each(link, redis::cmd("CLUSTER").arg("SLOTS")).await?;
+            self.try_on_each(link, &redis::cmd("PING")).await?;
+            self.try_on_each(link, &redis::cmd("ASKING")).await?;
+        }
+        Ok(())
+    }
+
+    /// Tries a command on each node.
+    async fn try_on_each(&self, link: &Link, command: &Cmd) -> Result<(), RedisOpenError> {
+        let answers = link.ask_each(command).await.map_err(|fault| self.judge(fault.error()))?;
+        for answer in answers {
+            answer.extract_error().map_err(|error| self.judge(&error))?;
+        }
+        Ok(())
     }
 
     async fn check_partitions(&self, link: &Link, keys: &Keys) -> Result<(), RedisOpenError> {
@@ -296,12 +311,13 @@ impl<'a> Door<'a> {
             .ask(redis::cmd("GET").arg(keys.installation()), self.config.response_timeout)
             .await
             .map_err(|fault| self.judge(fault.error()))?;
-        match from_redis_value::<Option<u32>>(answer) {
-            Ok(Some(installed)) if installed != keys.partitions => {
+        let recorded: Option<String> =
+            from_redis_value(answer).map_err(|error| self.judge(&error.into()))?;
+        match recorded.as_deref().and_then(shared::parse_installation) {
+            Some(Installation { partitions: installed, .. }) if installed != keys.partitions => {
                 Err(RedisOpenError::Partitions { configured: keys.partitions, installed })
             }
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.judge(&error.into())),
+            _ => Ok(()),
         }
     }
 
@@ -325,7 +341,8 @@ impl<'a> Door<'a> {
             return RedisOpenError::Tls { address, why };
         }
         match error.kind() {
-            _ if says("WRONGPASS") || says("NOAUTH") => {
+            // A cluster's client library wraps what the first node says.
+            _ if ["WRONGPASS", "NOAUTH", "AuthenticationFailed"].into_iter().any(says) => {
                 RedisOpenError::Credentials { address, why }
             }
             ErrorKind::AuthenticationFailed => RedisOpenError::Credentials { address, why },
@@ -341,6 +358,18 @@ impl<'a> Door<'a> {
             _ => RedisOpenError::Unreachable { address, why },
         }
     }
+}
+
+/// Tries every command on a partition, and tells the first refusal that a script met; an empty text where there is none.
+async fn try_commands(
+    link: &Link,
+    scripts: &Scripts,
+    partition: Partition,
+) -> Result<String, Fault> {
+    let probe = scripts.probe.call().keys(partition.probes());
+    // A server that knows the script would never be asked to learn it.
+    probe.teach(link).await?;
+    Ok(from_redis_value(probe.run(link).await?)?)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! What is read of runs. What has to be of one version is read in one transaction, and not by a script, which would copy
-//! what is large twice.
+//! What is read of runs. What has to be of one version is read between two looks at the run's head: not by a script, which
+//! would copy what is large twice; and not by a transaction, which a server whose memory is full refuses, and whose keys the
+//! client library does not follow when they move.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,6 +26,9 @@ pub(super) const LARGEST_ANSWER: usize = 128 << 20;
 
 /// In bytes: most submissions are shorter, and need not be asked for twice.
 const SHORT_SUBMISSION: usize = 1024;
+
+/// How often to read what has to be of one version: servers nearly always do in one go what is sent in one.
+const READS: usize = 10;
 
 /// What a server answers to a command that reads a text.
 type Text = Option<Vec<u8>>;
@@ -113,13 +118,12 @@ impl RedisStore {
 
     pub(super) async fn load(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
         let partition = self.keys.of(run);
-        let mut commands = redis::pipe();
-        commands.atomic();
-        commands.get(partition.head(run));
-        commands.get(partition.submission(run));
-        commands.get(partition.steps(run));
         let limit = self.bulk.limit(LARGEST_ANSWER);
-        let [head, submission, steps] = three(ask(&self.bulk, &commands, limit).await?)?;
+        let texts = self.of_one_version(&self.bulk, run, limit, |commands| {
+            commands.get(partition.submission(run));
+            commands.get(partition.steps(run));
+        });
+        let [head, submission, steps] = three(texts.await?)?;
         let Some(head) = decode_head(head)? else { return Ok(None) };
         let submission = Bytes::from(submission.unwrap_or_default());
         let size = head.submission_size as usize;
@@ -130,12 +134,11 @@ impl RedisStore {
 
     pub(super) async fn pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
         let partition = self.keys.of(run);
-        let mut commands = redis::pipe();
-        commands.atomic();
-        commands.get(partition.head(run));
-        commands.get(partition.submission(run));
         let limit = self.bulk.limit(LARGEST_ANSWER);
-        let [head, submission] = two(ask(&self.bulk, &commands, limit).await?)?;
+        let texts = self.of_one_version(&self.bulk, run, limit, |commands| {
+            commands.get(partition.submission(run));
+        });
+        let [head, submission] = two(texts.await?)?;
         let Some(head) = decode_head(head)? else { return Ok(None) };
         let mut pipeline = Bytes::from(submission.unwrap_or_default());
         let size = head.submission_size as usize;
@@ -189,25 +192,52 @@ impl RedisStore {
         ranges: &[Range<u32>],
     ) -> Result<Option<(RunView, Vec<Vec<u8>>)>, StoreError> {
         let partition = self.keys.of(run);
-        let mut commands = redis::pipe();
-        commands.atomic();
-        add_view(&mut commands, &partition, run);
-        for range in ranges {
-            let place = |step: u32| step as usize * STEP_SIZE;
-            // An empty one is spelled so that it does not mean the whole.
-            let (first, last) =
-                if range.is_empty() { (1, 0) } else { (place(range.start), place(range.end) - 1) };
-            commands.cmd("GETRANGE").arg(partition.steps(run)).arg(first).arg(last);
-        }
         let size: usize = ranges.iter().map(|range| range.len().saturating_mul(STEP_SIZE)).sum();
         let link = if size > LARGE { &self.bulk } else { &self.quick };
-        let mut texts =
-            ask(link, &commands, link.limit(size.min(LARGEST_ANSWER))).await?.into_iter();
+        let limit = link.limit(size.min(LARGEST_ANSWER));
+        let texts = self.of_one_version(link, run, limit, |commands| {
+            add_submission(commands, &partition, run);
+            for range in ranges {
+                let place = |step: u32| step as usize * STEP_SIZE;
+                // An empty one is spelled so that it does not mean the whole.
+                let (first, last) = if range.is_empty() {
+                    (1, 0)
+                } else {
+                    (place(range.start), place(range.end) - 1)
+                };
+                commands.cmd("GETRANGE").arg(partition.steps(run)).arg(first).arg(last);
+            }
+        });
+        let mut texts = texts.await?.into_iter();
         let (head, submission) = (texts.next().flatten(), texts.next().flatten());
         let Some((view, _)) = self.decode_view(run, head, submission).await? else {
             return Ok(None);
         };
         Ok(Some((view, texts.map(Option::unwrap_or_default).collect())))
+    }
+
+    /// A run's head, and what else is asked for, all of one version.
+    async fn of_one_version(
+        &self,
+        link: &Link,
+        run: RunId,
+        limit: Duration,
+        add: impl Fn(&mut Pipeline),
+    ) -> Result<Vec<Text>, StoreError> {
+        let head = self.keys.of(run).head(run);
+        let mut commands = redis::pipe();
+        commands.get(&head);
+        add(&mut commands);
+        commands.get(&head);
+        for _ in 0..READS {
+            let mut texts: Vec<Text> =
+                link.ask_all(&commands, limit).await.map_err(Fault::while_reading)?;
+            // A version is never made twice.
+            if texts.pop().as_ref() == texts.first() {
+                return Ok(texts);
+            }
+        }
+        Err(StoreError::Unavailable(format!("{run} was changed in the midst of {READS} reads")))
     }
 
     pub(super) async fn attempts(
@@ -276,15 +306,12 @@ impl RedisStore {
 /// Asks for what [`RedisStore::decode_view`] takes.
 fn add_view(commands: &mut Pipeline, partition: &Partition, run: RunId) {
     commands.get(partition.head(run));
-    commands.cmd("GETRANGE").arg(partition.submission(run)).arg(0).arg(SHORT_SUBMISSION - 1);
+    add_submission(commands, partition, run);
 }
 
-async fn ask(
-    link: &Link,
-    commands: &Pipeline,
-    limit: std::time::Duration,
-) -> Result<Vec<Text>, StoreError> {
-    link.ask_all(commands, limit).await.map_err(Fault::while_reading)
+/// Asks for the beginning of what was submitted.
+fn add_submission(commands: &mut Pipeline, partition: &Partition, run: RunId) {
+    commands.cmd("GETRANGE").arg(partition.submission(run)).arg(0).arg(SHORT_SUBMISSION - 1);
 }
 
 fn two(texts: Vec<Text>) -> Result<[Text; 2], StoreError> {

@@ -34,6 +34,7 @@ pub(super) struct Scripts {
     pub(super) claim: Script,
     pub(super) read_claims: Script,
     pub(super) share: Script,
+    pub(super) list: Script,
     pub(super) probe: Script,
 }
 
@@ -47,6 +48,7 @@ impl Scripts {
             claim: Script::new(include_str!("lua/claim.lua")),
             read_claims: Script::new(include_str!("lua/read_claims.lua")),
             share: Script::new(include_str!("lua/share.lua")),
+            list: Script::new(include_str!("lua/list.lua")),
             probe: Script::new(include_str!("lua/probe.lua")),
         }
     }
@@ -105,12 +107,15 @@ impl Call<'_> {
 
     /// Runs it, and has the server learn the script where it does not know it: it has not run then.
     pub(super) async fn run(&self, link: &Link) -> Result<Value, Fault> {
-        let limit = link.limit(self.size());
-        match link.ask(&self.command("EVALSHA", &self.script.hash), limit).await {
-            Err(fault) if fault.is_unknown_script() => {
-                link.ask(&self.command("EVAL", self.script.code), limit).await
-            }
+        let known = self.command("EVALSHA", &self.script.hash);
+        match link.ask(&known, link.limit(self.size())).await {
+            Err(fault) if fault.is_unknown_script() => self.teach(link).await,
             answer => answer,
         }
+    }
+
+    /// Runs it, and has the server learn the script.
+    pub(super) async fn teach(&self, link: &Link) -> Result<Value, Fault> {
+        link.ask(&self.command("EVAL", self.script.code), link.limit(self.size())).await
     }
 }

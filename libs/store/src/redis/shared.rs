@@ -16,7 +16,7 @@ use super::{
     script::Call,
     write::unexpected,
 };
-use crate::{Incarnation, ShareRequest, Shares, StoreError};
+use crate::{Incarnation, Installation, ShareRequest, Shares, StoreError};
 
 impl RedisStore {
     pub(super) async fn claims(
@@ -78,14 +78,18 @@ impl RedisStore {
         decode_shares(from_redis_value(answer).map_err(unexpected)?)
     }
 
-    pub(super) async fn installed(&self, partitions: u32) -> Result<u32, StoreError> {
+    pub(super) async fn installed(&self, offer: &Installation) -> Result<Installation, StoreError> {
         let key = self.keys.installation();
         let mut commands = redis::pipe();
-        commands.set_nx(&key, partitions).ignore().get(&key);
+        commands.set_nx(&key, spell_installation(offer)).ignore().get(&key);
         let limit = self.quick.limit(0);
-        let [installed] =
-            self.quick.ask_all::<[u32; 1]>(&commands, limit).await.map_err(Fault::while_writing)?;
-        Ok(installed)
+        let [installed] = self
+            .quick
+            .ask_all::<[String; 1]>(&commands, limit)
+            .await
+            .map_err(Fault::while_writing)?;
+        parse_installation(&installed)
+            .ok_or_else(|| StoreError::Damaged(format!("{key} is `{installed}`")))
     }
 
     /// The lives of all servers that may be written to.
@@ -101,6 +105,16 @@ impl RedisStore {
         }
         Ok(Incarnation(lives.into_iter().collect::<Vec<_>>().join(" ")))
     }
+}
+
+fn spell_installation(it: &Installation) -> String {
+    format!("{} {}", it.partitions, it.id)
+}
+
+/// What a store is, as it is recorded; none if that is nothing of this kind.
+pub(super) fn parse_installation(text: &str) -> Option<Installation> {
+    let (partitions, id) = text.split_once(' ')?;
+    Some(Installation { partitions: partitions.parse().ok()?, id: id.to_owned() })
 }
 
 /// Adds the buckets of these attempts, and for each attempt which key its bucket is (`first` is the number of the first one)

@@ -8,7 +8,7 @@ use super::{
     fault::Fault,
     runs::{self, VIEW_COLUMNS, stored_time},
 };
-use crate::{FinishedRun, FinishedRuns, RunQuery, RunView};
+use crate::{FinishedRun, FinishedRuns, Installation, RunQuery, RunView};
 
 pub(super) fn active(
     db: &Connection,
@@ -28,12 +28,12 @@ pub(super) fn active(
 }
 
 /// Records the number of partitions where there is none, and tells what is recorded.
-pub(super) fn install(db: &Connection, partitions: u32) -> Result<u32, Fault> {
-    db.prepare_cached("INSERT OR IGNORE INTO installation (key, partitions) VALUES (1, ?)")?
-        .execute([partitions])?;
+pub(super) fn install(db: &Connection, offer: &Installation) -> Result<Installation, Fault> {
+    db.prepare_cached("INSERT OR IGNORE INTO installation (key, partitions, id) VALUES (1, ?, ?)")?
+        .execute((offer.partitions, &offer.id))?;
     let recorded = db
-        .prepare_cached("SELECT partitions FROM installation")?
-        .query_row([], |row| row.get(0))?;
+        .prepare_cached("SELECT partitions, id FROM installation")?
+        .query_row([], |row| Ok(Installation { partitions: row.get(0)?, id: row.get(1)? }))?;
     Ok(recorded)
 }
 

@@ -34,8 +34,9 @@ use windlass_engine::{
 use windlass_proto::id::RunId;
 
 use crate::{
-    Commit, Committed, Created, FinishedRuns, Incarnation, NewRun, PlacedOrder, RunQuery, RunView,
-    ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock, group::Groups,
+    Commit, Committed, Created, FinishedRuns, Incarnation, Installation, NewRun, PlacedOrder,
+    RunQuery, RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock,
+    group::Groups,
 };
 use desk::Desk;
 pub use open::OpenError;
@@ -72,8 +73,8 @@ impl Store for SqliteStore {
         Ok(self.clock.now())
     }
 
-    async fn install(&self, partitions: u32) -> Result<u32, StoreError> {
-        self.desk.ask(move |db| list::install(db, partitions)).await
+    async fn install(&self, offer: Installation) -> Result<Installation, StoreError> {
+        self.desk.ask(move |db| list::install(db, &offer)).await
     }
 
     async fn incarnation(&self) -> Result<Incarnation, StoreError> {

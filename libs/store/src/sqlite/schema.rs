@@ -30,7 +30,8 @@ CREATE INDEX runs_finished ON runs (ended_at, id) WHERE NOT active;
 CREATE TABLE installation (
     -- Always 1.
     key INTEGER PRIMARY KEY,
-    partitions INTEGER NOT NULL
+    partitions INTEGER NOT NULL,
+    id TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE claims (
@@ -46,7 +47,7 @@ CREATE TABLE claims (
 ///
 /// What a commit changes of a run is in `runs`, in short rows; what is large and never changes is in `submissions`. A
 /// run's partition is computed from its id and not stored.
-pub(super) const FIRST: &str = "
+const FIRST: &str = "
 CREATE TABLE runs (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,

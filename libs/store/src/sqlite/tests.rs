@@ -4,11 +4,11 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
-use windlass_engine::record::{RunRecord, RunState};
+use windlass_engine::record::RunRecord;
 use windlass_proto::{id::RunId, v1};
 
 use super::*;
-use crate::{Submission, codec};
+use crate::Submission;
 
 fn run_id(number: u32) -> RunId {
     format!("run_{number:026}").parse().unwrap()
@@ -79,39 +79,4 @@ async fn a_page_of_the_list_is_read_along_an_index() {
         assert!(plan.contains("USING INDEX runs_by_"), "{query:?}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{query:?} is sorted: {plan}");
     }
-}
-
-#[tokio::test]
-async fn a_file_of_the_first_form_is_brought_up_to_date() {
-    let directory = TempDir::new().unwrap();
-    let file = Connection::open(directory.path().join("windlass.db")).unwrap();
-    let (id, first) = (schema::APPLICATION_ID, schema::FIRST);
-    let mark = format!("PRAGMA application_id = {id}; PRAGMA user_version = 1; {first}");
-    file.execute_batch(&mark).unwrap();
-    let record = |state| codec::encode_run(&RunRecord { state, ..RunRecord::default() });
-    for (run, active, state) in [(1, true, RunState::Running), (2, false, RunState::Failed)] {
-        let run = run_id(run);
-        file.execute(
-            "INSERT INTO runs (id, created_at, namespace, pipeline, digest, steps, state, active, number, commit_id,
-                 committed_at, order_sequence, record)
-             VALUES (?, 5, 'team', 'nightly', zeroblob(32), 1, 0, ?, 3, 4, 77, 0, ?)",
-            rusqlite::params![run.as_str(), active, record(state)],
-        )
-        .unwrap();
-        file.execute("INSERT INTO submissions VALUES (last_insert_rowid(), '{}', x'00')", [])
-            .unwrap();
-    }
-    drop(file);
-    let store = open(directory.path());
-    let version = Version { number: 3, commit: 4 };
-    let ended = crate::FinishedRun { run: run_id(2), version, ended_at: Timestamp(77) };
-    let finished = FinishedRuns { total: 1, oldest: vec![ended] };
-    assert_eq!(store.finished_runs(9).await, Ok(finished));
-    assert_eq!(store.install(8).await, Ok(8));
-    let attempts = [(StepIndex(0), 1)];
-    assert_eq!(store.claim(run_id(1), "one", &attempts).await, Ok(Some(vec!["one".into()])));
-    drop(store);
-    let store = open(directory.path());
-    assert_eq!(store.read_claims(run_id(1), &attempts).await, Ok(vec![Some("one".into())]));
-    assert_eq!(store.install(9).await, Ok(8));
 }

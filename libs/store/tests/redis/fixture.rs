@@ -10,7 +10,9 @@ use tokio::sync::OnceCell;
 use windlass_engine::record::{RunRecord, RunState, StepIndex, StepRecord};
 use windlass_proto::id::RunId;
 use windlass_servers::{Program, RedisServer};
-use windlass_store::{Commit, NewRun, RedisConfig, RedisMode, RedisStore, Submission, Version};
+use windlass_store::{
+    Commit, NewRun, RedisConfig, RedisMode, RedisPassword, RedisStore, Submission, Version,
+};
 
 /// How long to wait for something that comes by itself.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
@@ -77,6 +79,28 @@ pub(crate) fn commit(run: u32, expected: Version, steps: impl Iterator<Item = u3
     }
 }
 
+/// What `docs/distributed.md` says that a user needs, but for what it may do without.
+pub(crate) fn documented_rights() -> Vec<&'static str> {
+    let page = include_str!("../../../../docs/distributed.md");
+    let line = page.lines().find(|line| line.starts_with("user windlass ")).expect("the user");
+    line.split(' ').filter(|word| word.starts_with('+') && *word != "+config|get").collect()
+}
+
+/// The same as a user with these rights and no others, which this server is told to know.
+pub(crate) async fn as_limited_user(
+    server: &RedisServer,
+    mut config: RedisConfig,
+    rights: &[&str],
+) -> RedisConfig {
+    let (user, keys) = (format!("user-{}", config.prefix), format!("~{}:*", config.prefix));
+    let mut words = vec!["ACL", "SETUSER", &user, "reset", "on", ">secret", &keys, "-@all"];
+    words.extend(rights);
+    tell(server, &words).await;
+    config.username = Some(user);
+    config.password = Some(RedisPassword::new("secret"));
+    config
+}
+
 /// Tries until it comes to something.
 pub(crate) async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
@@ -100,6 +124,17 @@ pub(crate) async fn tell_at(url: &str, words: &[&str]) -> redis::RedisResult<red
     let mut connection = client.get_multiplexed_async_connection().await?;
     let (name, arguments) = words.split_first().expect("a command");
     redis::cmd(name).arg(arguments).query_async(&mut connection).await
+}
+
+/// What a server says of its replication.
+pub(crate) async fn replication<T: std::str::FromStr>(
+    server: &RedisServer,
+    field: &str,
+) -> Option<T> {
+    let info = tell(server, &["INFO", "replication"]).await;
+    let info: String = redis::from_redis_value(info).expect("a text");
+    let values = info.lines().filter_map(|line| line.split_once(':'));
+    values.filter(|(name, _)| *name == field).find_map(|(_, value)| value.trim().parse().ok())
 }
 
 /// Three masters that share all slots among themselves.

@@ -2,10 +2,14 @@
 
 use windlass_servers::{Certificates, Program, RedisServer};
 use windlass_store::{
-    Durability, RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisStore, RedisTls, Store,
+    Durability, Installation, RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisStore,
+    RedisTls, Store,
 };
 
-use crate::fixture::{config, eventually, new_run, open, start_cluster, tell, tell_at};
+use crate::fixture::{
+    as_limited_user, cluster_config, config, documented_rights, eventually, new_run, open,
+    start_cluster, tell, tell_at,
+};
 
 async fn refusal(config: &RedisConfig) -> RedisOpenError {
     RedisStore::open(config).await.map(drop).expect_err("it is refused")
@@ -19,7 +23,7 @@ async fn what_cannot_be_meant_is_refused_without_showing_passwords() {
     assert!(matches!(error, RedisOpenError::Settings(_)), "{error:?}");
     assert!(!error.to_string().contains("secret") && !format!("{config:?}").contains("hidden too"));
     config.urls = vec!["redis://127.0.0.1:1".into(), "redis://127.0.0.1:2".into()];
-    assert!(refusal(&config).await.to_string().contains("the mode single needs one"));
+    assert!(refusal(&config).await.to_string().contains("`store.mode` single needs one"));
     config.urls.clear();
     assert!(matches!(refusal(&config).await, RedisOpenError::Settings(_)));
 }
@@ -63,10 +67,12 @@ async fn another_kind_of_servers_than_configured_is_refused() {
 async fn another_number_of_partitions_than_installed_is_refused() {
     let server = RedisServer::start().await;
     let mut config = config(&server);
-    assert_eq!(open(&config).await.install(16).await, Ok(16));
+    open(&config).await.install(Installation::new(16)).await.unwrap();
     config.partitions = 32;
     let error = refusal(&config).await;
     assert_eq!(error, RedisOpenError::Partitions { configured: 32, installed: 16 });
+    let words = error.to_string();
+    assert!(words.contains("`installation.partitions` to 16"), "{words}");
 }
 
 #[tokio::test]
@@ -172,4 +178,40 @@ async fn a_user_with_what_is_needed_and_no_more_gets_in_over_tls() {
     tell(&server, &["ACL", "SETUSER", "windlass", "-config"]).await;
     let (_, told) = RedisStore::open(&config).await.unwrap();
     assert_eq!((told.log, told.fsync, told.min_replicas), (true, None, None), "it may not look");
+}
+
+/// Takes away one right after the other. That a server has learned the script already does not hide that it may not be sent.
+async fn each_right_is_tried(servers: &[RedisServer], config: RedisConfig, rights: &[&str]) {
+    let mut config = config;
+    for server in servers {
+        config = as_limited_user(server, config, rights).await;
+    }
+    let store = open(&config).await;
+    store.install(Installation::new(config.partitions)).await.expect("recorded");
+    drop(store);
+    // Of one server, since a cluster's nodes have users of their own.
+    let server = servers.last().expect("a server");
+    for right in rights {
+        let others: Vec<&str> = rights.iter().copied().filter(|other| other != right).collect();
+        config = as_limited_user(server, config, &others).await;
+        let told = refusal(&config).await;
+        assert!(matches!(told, RedisOpenError::Permission { .. }), "{right}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_right_that_is_needed_is_tried_before_a_store_is_open() {
+    let server = RedisServer::start().await;
+    each_right_is_tried(std::slice::from_ref(&server), config(&server), &documented_rights()).await;
+}
+
+#[tokio::test]
+async fn each_right_that_is_needed_in_a_cluster_is_tried_on_its_nodes() {
+    let servers = start_cluster().await;
+    let config = cluster_config(&servers);
+    let stranger = RedisConfig { password: Some(RedisPassword::new("no")), ..config.clone() };
+    let told = refusal(&stranger).await;
+    assert!(matches!(told, RedisOpenError::Credentials { .. }), "{told:?}");
+    let rights = [&documented_rights()[..], &["+cluster|slots", "+ping", "+asking"]].concat();
+    each_right_is_tried(&servers, config, &rights).await;
 }

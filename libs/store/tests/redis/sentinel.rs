@@ -8,7 +8,7 @@ use windlass_store::{
     Committed, RedisConfig, RedisMode, RedisOpenError, RedisStore, Store, Version,
 };
 
-use crate::fixture::{commit, config, eventually, new_run, open, run_id, tell, tell_at};
+use crate::fixture::{commit, config, eventually, new_run, open, replication, run_id, tell_at};
 
 async fn sentinel_of(master: &RedisServer) -> RedisServer {
     let port = master.address().port();
@@ -18,14 +18,6 @@ async fn sentinel_of(master: &RedisServer) -> RedisServer {
          sentinel failover-timeout runs 2000\n"
     );
     RedisServer::builder().sentinel(&text).start().await
-}
-
-/// What a server says of its replication.
-async fn replication<T: std::str::FromStr>(server: &RedisServer, field: &str) -> Option<T> {
-    let info = tell(server, &["INFO", "replication"]).await;
-    let info: String = redis::from_redis_value(info).expect("a text");
-    let values = info.lines().filter_map(|line| line.split_once(':'));
-    values.filter(|(name, _)| *name == field).find_map(|(_, value)| value.trim().parse().ok())
 }
 
 fn config_of(sentinels: &[&RedisServer], master: &str) -> RedisConfig {

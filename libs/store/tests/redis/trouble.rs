@@ -11,10 +11,7 @@ use windlass_engine::{event::Order, record::StepIndex};
 use windlass_servers::{RedisServer, TcpGate};
 use windlass_store::{Committed, Created, RedisStore, Store, StoreError, Version};
 
-use crate::fixture::{
-    LIMIT, cluster_config, commit, config, eventually, new_run, open, run_id, start_cluster, tell,
-    wait_for_cluster,
-};
+use crate::fixture::{LIMIT, commit, config, eventually, new_run, open, run_id, tell};
 
 const STEPS: u32 = 100;
 
@@ -188,41 +185,4 @@ async fn a_server_that_refuses_writes_has_changed_nothing_and_says_why() {
     tell(&server, &["SCRIPT", "FLUSH"]).await;
     let done = store.commit(vec![commit(1, Version::FIRST, 0..STEPS)]).await;
     assert!(matches!(done.unwrap()[..], [Committed::Done(_)]), "scripts are sent again");
-}
-
-/// A part of a cluster that is down is nobody's fault but its own.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_of_a_cluster_that_is_down_comes_back() {
-    const RUNS: u32 = 40;
-    let servers = start_cluster().await;
-    for server in &servers {
-        tell(server, &["CONFIG", "SET", "cluster-require-full-coverage", "no"]).await;
-    }
-    let mut config = cluster_config(&servers);
-    config.response_timeout = Duration::from_secs(3);
-    let store = open(&config).await;
-    for run in 0..RUNS {
-        assert_eq!(store.create(new_run(run, 3)).await, Ok(Created::New));
-    }
-    let incarnation = store.incarnation().await.unwrap();
-    assert_eq!(incarnation.0.split(' ').count(), 3);
-    let all: Vec<_> = (0..RUNS).map(|run| commit(run, Version::FIRST, 0..3)).collect();
-    servers[1].kill();
-    let failed = store.commit(all).await;
-    assert!(failed.as_ref().is_err_and(StoreError::is_retryable), "{failed:?}");
-    servers[1].start_again().await;
-    wait_for_cluster(&servers[1]).await;
-    for run in 0..RUNS {
-        let change = commit(run, Version::FIRST, 0..3);
-        let done = change.expected.next(change.commit);
-        eventually("the commit", async || {
-            let version = store.read_run(run_id(run)).await.ok()??.version;
-            if version == Version::FIRST {
-                let _ = store.commit(vec![change.clone()]).await;
-            }
-            (version == done).then_some(())
-        })
-        .await;
-    }
-    assert_ne!(store.incarnation().await.unwrap(), incarnation);
 }

@@ -84,17 +84,6 @@ async fn read_everything(store: &SqliteStore) -> Result<(), StoreError> {
     outcome
 }
 
-#[tokio::test]
-async fn a_file_of_a_newer_form_is_refused_and_left_as_it_is() {
-    let directory = TempDir::new().unwrap();
-    let path = stored(&directory).await;
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
-    let before = fs::read(&path).unwrap();
-    let newer = OpenError::Newer { path: path.clone(), found: 9, known: 2 };
-    assert_eq!(SqliteStore::open(&path).map(drop), Err(newer));
-    assert!(fs::read(&path).unwrap() == before);
-}
-
 #[test]
 fn another_programs_database_is_refused_and_left_as_it_is() {
     let directory = TempDir::new().unwrap();

@@ -8,3 +8,4 @@ mod disk;
 mod fixture;
 mod held;
 mod restart;
+mod upgrade;

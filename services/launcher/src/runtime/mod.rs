@@ -88,6 +88,12 @@ pub trait Runtime: Send + Sync + 'static {
         None
     }
 
+    /// Whether what is kept here belongs to runs of this store, as far as can be told. The first store that is named is
+    /// remembered with what is kept.
+    async fn belongs_to(&self, _store: &str) -> bool {
+        true
+    }
+
     /// Waits until attempts could begin at once, and tells how many.
     async fn room(&self) -> usize {
         usize::MAX

@@ -1,6 +1,8 @@
 //! The command line. Help texts are these comments.
 
 mod dev;
+#[cfg(test)]
+mod documentation;
 mod list;
 mod logs;
 mod run;
@@ -24,7 +26,7 @@ use crate::exit::Exit;
 
 /// Runs pipelines: directed acyclic graphs of steps.
 #[derive(Debug, Parser)]
-#[command(name = "windlass", version, after_help = Exit::HELP, max_term_width = 100, propagate_version = false)]
+#[command(name = "windlass", version, after_help = Exit::help(), max_term_width = 100, propagate_version = false)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -89,6 +91,12 @@ pub(crate) enum Command {
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
     pub(crate) submission: SubmissionArgs,
+
+    /// Where steps start, and what their `working_dir` is below: a directory that they see. Unless given, the directory of
+    /// the pipeline's file where the server says that steps see this machine's files, as `windlass dev` does; otherwise that
+    /// of the launcher
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base_dir: Option<PathBuf>,
 
     /// Where the run belongs
     #[arg(long, default_value = "default")]

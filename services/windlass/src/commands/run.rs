@@ -5,8 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use tokio::time::timeout;
 use windlass_client::{
     Client,
-    v1::{Run, RunState, SubmitRunRequest},
+    v1::{Run, SubmitRunRequest},
 };
+use windlass_proto::id::RunId;
 use windlass_service::signal::EndSignals;
 
 use super::end_signals;
@@ -15,7 +16,7 @@ use crate::{
     embedded::{Embedded, EmbeddedConfig, RuntimeConfig, StateDir},
     exit::Exit,
     failure::Failure,
-    follow::{Manner, OnSignal, follow},
+    follow::{Followed, Manner, OnSignal, follow},
     output,
     state::{self, StateError, StateWatch},
     submission::{self, BaseDir},
@@ -33,12 +34,19 @@ struct Show {
     logs: bool,
 }
 
+/// How the one run ended for whoever waited for it.
+struct End {
+    exit: Result<Exit, Failure>,
+    /// The run that was left while it is being cancelled.
+    cancelled: Option<RunId>,
+}
+
 pub(super) async fn run(
     args: RunArgs,
     format: OutputFormat,
     warnings: Warnings,
 ) -> Result<Exit, Failure> {
-    let request = submission::request(&args.submission, BaseDir::OfFile)?;
+    let request = submission::request(&args.submission, &BaseDir::OfFile)?;
     let mut signals = end_signals()?;
     let state = match args.state_dir {
         Some(dir) => StateDir::Persistent(std::path::absolute(&dir).unwrap_or(dir)),
@@ -52,17 +60,17 @@ pub(super) async fn run(
     let runtime = RuntimeConfig::Process { slots: args.slots, supervisor: None };
     let embedded = Embedded::start(EmbeddedConfig { state, runtime }).await?;
     let show = Show { format, quiet: args.quiet, logs: !args.no_logs && !args.quiet };
-    let exit = tokio::select! {
-        exit = one_run(&embedded, request, &mut signals, &show, warnings) => exit,
+    let ended = tokio::select! {
+        ended = one_run(&embedded, request, &mut signals, &show, warnings) => ended,
         lost = lost(dir) => Err(lost.into()),
     };
-    if matches!(exit, Ok(Exit::Left)) {
-        // What has not ended by then ends with the process.
-        let _ = timeout(LEAVE, embedded.shutdown()).await;
-    } else {
-        embedded.shutdown().await;
+    // What has not ended by then ends with the process.
+    match &ended {
+        Ok(End { cancelled: Some(run), .. }) => drop(timeout(LEAVE, embedded.leave(*run)).await),
+        Ok(End { exit: Ok(Exit::Left), .. }) => drop(timeout(LEAVE, embedded.shutdown()).await),
+        Ok(_) | Err(_) => embedded.shutdown().await,
     }
-    exit
+    ended?.exit
 }
 
 /// Waits until the directory is lost; for ever if there is none.
@@ -79,34 +87,30 @@ async fn one_run(
     signals: &mut EndSignals,
     show: &Show,
     warnings: Warnings,
-) -> Result<Exit, Failure> {
+) -> Result<End, Failure> {
     let client = &embedded.client();
     let run = client.submit(request).await?;
     let mut view = view::of(show.format, show.quiet);
     let mut manner = Manner { on_signal: OnSignal::Cancel, with_logs: show.logs, warnings };
     let followed = follow(client, &run, view.as_mut(), signals, &mut manner).await;
     drop(view);
-    let exit = match followed {
-        // Whoever read the output has gone, as by `| head`: nobody wants the rest.
-        Err(failure) if failure.is_broken_pipe() => abandon(client, &run, signals, manner).await,
+    let (exit, followed) = match followed {
+        Ok(followed) => (None, Ok(followed)),
         Err(failure) => {
-            output::report(&failure, show.format);
-            abandon(client, &run, signals, manner).await.map(|_| failure.exit())
+            // Whoever read the output has gone, as by `| head`: nobody wants the rest.
+            let exit = (!failure.is_broken_pipe()).then(|| {
+                output::report(&failure, show.format);
+                failure.exit()
+            });
+            (exit, abandon(client, &run, signals, manner).await)
         }
-        followed => followed,
     };
-    // Longer than that would be no leaving at once.
-    let _ = timeout(LEAVE, stop_what_is_cancelled(embedded, &run)).await;
-    exit
-}
-
-/// Sees to it that the steps of a run which was left while it is being cancelled are told to stop before the services end:
-/// nobody would tell them later.
-async fn stop_what_is_cancelled(embedded: &Embedded, run: &Run) {
-    let state = embedded.client().get(&run.run_id).await.map(|run| run.state());
-    if state.is_ok_and(|state| state == RunState::Stopping) {
-        embedded.stop_attempts(&run.run_id).await;
-    }
+    // Nobody knows whether an order was taken on which nothing more is heard.
+    let cancelled = matches!(followed, Err(_) | Ok(Followed::Left { cancelled: true }));
+    Ok(End {
+        exit: followed.map(|followed| exit.unwrap_or(followed.exit())),
+        cancelled: cancelled.then(|| run.run_id.parse().ok()).flatten(),
+    })
 }
 
 /// Ends a run that nobody watches any more: its steps must not outlive this process unseen.
@@ -115,7 +119,7 @@ async fn abandon(
     run: &Run,
     signals: &mut EndSignals,
     manner: Manner,
-) -> Result<Exit, Failure> {
+) -> Result<Followed, Failure> {
     let mut manner = Manner { on_signal: OnSignal::Leave, with_logs: false, ..manner };
     follow(client, run, view::silent().as_mut(), signals, &mut manner).await
 }

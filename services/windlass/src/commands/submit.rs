@@ -1,25 +1,34 @@
 //! `windlass submit`.
 
-use windlass_client::v1::{Run, SubmitRunRequest};
+use std::{net::IpAddr, path::Path};
+
+use windlass_client::{
+    Client,
+    v1::{Run, SubmitRunRequest},
+};
 
 use super::{end_signals, target};
 use crate::{
-    args::{OutputFormat, SubmitArgs},
+    args::{OutputFormat, ServerArgs, SubmitArgs},
     document::RunResult,
     exit::Exit,
     failure::Failure,
+    files,
     follow::{Manner, OnSignal, follow},
-    output, submission, view,
+    output,
+    submission::{self, BaseDir},
+    view,
     warnings::Warnings,
 };
 
 pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exit, Failure> {
-    let request = SubmitRunRequest {
-        request_id: args.request_id,
-        namespace: args.namespace,
-        ..submission::request(&args.submission, target::base_dir(&args.server))?
-    };
-    let client = target::connect(&args.server).await?;
+    let server = reach(&args, format).await;
+    // What is wrong with the file is told even if there is no server.
+    let base_dir = server.as_ref().map_or(&BaseDir::OfRuntime, |(_, base_dir)| base_dir);
+    let request = submission::request(&args.submission, base_dir)?;
+    let (client, _) = server?;
+    let request =
+        SubmitRunRequest { request_id: args.request_id, namespace: args.namespace, ..request };
     let run = client.submit(request).await?;
     if !args.watch {
         tell(&run, format)?;
@@ -32,7 +41,50 @@ pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exi
     let mut view = view::of(format, false);
     let mut manner =
         Manner { on_signal: OnSignal::Detach, with_logs: true, warnings: Warnings::default() };
-    follow(&client, &run, view.as_mut(), &mut signals, &mut manner).await
+    Ok(follow(&client, &run, view.as_mut(), &mut signals, &mut manner).await?.exit())
+}
+
+/// Connects, and finds out where steps start.
+async fn reach(args: &SubmitArgs, format: OutputFormat) -> Result<(Client, BaseDir), Failure> {
+    let client = target::connect(&args.server).await?;
+    let base_dir = base_dir(&client, args, format).await?;
+    Ok((client, base_dir))
+}
+
+/// Steps start beside the pipeline's file, as those of `windlass run` do, where they see it; elsewhere where they are told.
+async fn base_dir(
+    client: &Client,
+    args: &SubmitArgs,
+    format: OutputFormat,
+) -> Result<BaseDir, Failure> {
+    if let Some(dir) = &args.base_dir {
+        return Ok(BaseDir::Given(std::path::absolute(dir).unwrap_or_else(|_| dir.clone())));
+    }
+    if see_the_same(client.files().await?.as_deref(), files::identity().as_deref()) {
+        return Ok(BaseDir::OfFile);
+    }
+    // From an address of this machine one might expect otherwise; standard input has no directory.
+    let is_file = args.submission.file != Path::new("-");
+    if is_file && is_of_this_machine(&args.server) && format == OutputFormat::Text {
+        output::note(
+            "steps start in the directory of their launcher, for the server does not say that they see that of the file; name \
+             one that they see with --base-dir",
+        );
+    }
+    Ok(BaseDir::OfRuntime)
+}
+
+/// Nobody who does not say what they see is taken to see the same.
+fn see_the_same(theirs: Option<&str>, ours: Option<&str>) -> bool {
+    theirs.is_some() && theirs == ours
+}
+
+fn is_of_this_machine(server: &ServerArgs) -> bool {
+    let schemes = ["http://", "https://"];
+    let address = schemes.iter().find_map(|scheme| server.server.strip_prefix(scheme));
+    let address = address.unwrap_or(&server.server);
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// The new run's id is the result, so that a script can use it; what to do with it is told beside it.
@@ -42,6 +94,34 @@ pub(super) fn tell(run: &Run, format: OutputFormat) -> Result<(), Failure> {
         OutputFormat::Text => {
             output::note(&format!("follow it with `windlass watch {}`", run.run_id));
             output::write(&format!("{}\n", run.run_id))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_says_so_sees_the_same_files() {
+        assert!(see_the_same(Some("a"), Some("a")));
+        for (theirs, ours) in [(Some("b"), Some("a")), (None, Some("a")), (None, None)] {
+            assert!(!see_the_same(theirs, ours));
+        }
+        assert_eq!(files::identity(), files::identity());
+        assert!(files::identity().is_some());
+    }
+
+    #[test]
+    fn a_server_on_this_machine_is_known_by_its_address() {
+        let of = |url: &str| {
+            is_of_this_machine(&ServerArgs { server: url.to_owned(), ..ServerArgs::default() })
+        };
+        for local in ["http://127.0.0.1:7878", "https://localhost:1", "http://[::1]:7878"] {
+            assert!(of(local), "{local}");
+        }
+        for remote in ["http://10.0.0.1:7878", "http://windlass:80", "http://[2001:db8::1]:7878"] {
+            assert!(!of(remote), "{remote}");
         }
     }
 }

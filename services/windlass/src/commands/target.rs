@@ -1,6 +1,6 @@
 //! Which server, and which of its runs.
 
-use std::{net::IpAddr, path::Path};
+use std::path::Path;
 
 use windlass_client::{Client, ClientIdentity, TlsOptions, v1::ListRunsRequest};
 use windlass_proto::id::RunId;
@@ -10,7 +10,6 @@ use crate::{
     args::{OneRunArgs, ServerArgs, TlsArgs},
     bounded,
     failure::{Failure, InputError},
-    submission::BaseDir,
 };
 
 /// Runs that an abbreviated id is looked for among.
@@ -77,32 +76,5 @@ async fn whole_id(client: &Client, text: &str) -> Result<String, Failure> {
             ),
         )
         .into()),
-    }
-}
-
-/// Steps of a server on this machine start beside the pipeline's file, as those of `windlass run` do.
-pub(super) fn base_dir(server: &ServerArgs) -> BaseDir {
-    let schemes = ["http://", "https://"];
-    let address = schemes.iter().find_map(|scheme| server.server.strip_prefix(scheme));
-    let address = address.unwrap_or(&server.server);
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
-    let is_local = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    if is_local { BaseDir::OfFile } else { BaseDir::OfRuntime }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_this_machine_is_known_by_its_address() {
-        let of =
-            |url: &str| base_dir(&ServerArgs { server: url.to_owned(), ..ServerArgs::default() });
-        for local in ["http://127.0.0.1:7878", "https://localhost:1", "http://[::1]:7878"] {
-            assert_eq!(of(local), BaseDir::OfFile, "{local}");
-        }
-        for remote in ["http://10.0.0.1:7878", "http://windlass:80", "http://[2001:db8::1]:7878"] {
-            assert_eq!(of(remote), BaseDir::OfRuntime, "{remote}");
-        }
     }
 }

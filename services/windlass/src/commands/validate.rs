@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn validate(args: &ValidateArgs, format: OutputFormat) -> Result<Exit, Failure> {
-    let pipeline = submission::pipeline(&args.file, BaseDir::OfFile)?;
+    let pipeline = submission::pipeline(&args.file, &BaseDir::OfFile)?;
     match format {
         OutputFormat::Json => output::write_json(&ValidateResult {
             pipeline: pipeline.name,

@@ -17,5 +17,5 @@ pub(super) async fn watch(args: WatchArgs, format: OutputFormat) -> Result<Exit,
     let mut view = view::of(format, false);
     let mut manner =
         Manner { on_signal: OnSignal::Detach, with_logs: args.logs, warnings: Warnings::default() };
-    follow(&client, &run, view.as_mut(), &mut signals, &mut manner).await
+    Ok(follow(&client, &run, view.as_mut(), &mut signals, &mut manner).await?.exit())
 }

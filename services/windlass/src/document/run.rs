@@ -75,6 +75,8 @@ pub(crate) struct AttemptDocument {
     exit_code: Option<i32>,
     signal: Option<i32>,
     duration_seconds: Option<f64>,
+    /// Null where the runtime places no attempts on hosts, and before it has.
+    host: Option<String>,
 }
 
 impl From<&v1::Run> for RunDocument {
@@ -151,6 +153,7 @@ impl From<&v1::Attempt> for AttemptDocument {
             exit_code: attempt.exit_code,
             signal: attempt.signal,
             duration_seconds: duration.map(|duration| duration.as_secs_f64()),
+            host: text(&attempt.host),
         }
     }
 }
@@ -173,5 +176,8 @@ mod tests {
         insta::assert_snapshot!("step", serde_json::to_string_pretty(&steps[1]).unwrap());
         let attempt = AttemptDocument::from(&samples::attempts()[0]);
         insta::assert_snapshot!("attempt", serde_json::to_string_pretty(&attempt).unwrap());
+        let placed = AttemptDocument::from(&samples::attempts_on_hosts()[0]);
+        let placed = serde_json::to_value(&placed).unwrap();
+        assert_eq!(placed["host"], "north");
     }
 }

@@ -13,6 +13,8 @@
 //! **Invariant:** nothing here does what a service does; it only puts them together.
 
 mod channel;
+mod ending;
+mod server;
 mod state_dir;
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
@@ -31,11 +33,9 @@ use windlass_launcher::{
         simulated::{Plan, SimulatedRuntime},
     },
 };
-use windlass_proto::v1::{
-    log_service_server::LogServiceServer, run_service_server::RunServiceServer,
-};
+use windlass_proto::v1::log_service_server::LogServiceServer;
 use windlass_scheduler::{Ownership, SchedulerConfig};
-use windlass_service::grpc::{GrpcServer, MAX_MESSAGE_BYTES, ServeError};
+use windlass_service::grpc::{GrpcServer, ServeError};
 use windlass_store::{MemoryStore, OpenError as StoreOpenError, SqliteStore, Store};
 use windlass_streamer::{LogPlaces, Streamer};
 use windlass_submitter::{Submitter, SubmitterConfig};
@@ -80,7 +80,10 @@ pub struct Embedded {
     stop_serving: CancellationToken,
     /// Ends what works on runs.
     stop_working: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    /// Serves clients within the process.
+    serving: JoinHandle<()>,
+    /// What works on runs.
+    working: Vec<JoinHandle<()>>,
     runtime: Arc<dyn Runtime>,
     state: StateDir,
 }
@@ -147,14 +150,13 @@ impl Embedded {
         services.schedule(window);
         let stop_serving = CancellationToken::new();
         let server = GrpcServer::new()?
-            .with(limited(services.submitter(stop_serving.clone())))
+            .with(server::runs(services.submitter(stop_serving.clone())))
             .await
             .with(LogServiceServer::new(services.streamer(attempts, stop_serving.clone())))
             .await;
         let (channel, serving) = channel::in_process(&server, stop_serving.clone());
-        services.tasks.push(serving);
-        let Services { stop: stop_working, tasks, .. } = services;
-        Ok(Self { server, channel, stop_serving, stop_working, tasks, runtime, state })
+        let Services { stop: stop_working, tasks: working, .. } = services;
+        Ok(Self { server, channel, stop_serving, stop_working, serving, working, runtime, state })
     }
 
     /// A client of these services, within the process.
@@ -168,38 +170,16 @@ impl Embedded {
     }
 
     /// Serves clients that connect from outside, until [`Embedded::shutdown`].
-    pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
-        self.server.serve(TcpListenerStream::new(listener), self.stop_serving.clone()).await
+    pub fn serve(
+        &self,
+        listener: TcpListener,
+    ) -> impl Future<Output = Result<(), ServeError>> + use<> {
+        self.server.serve(TcpListenerStream::new(listener), self.stop_serving.clone())
     }
 
     /// A token that ends [`Embedded::serve`] when it is cancelled.
     pub fn stop_serving(&self) -> CancellationToken {
         self.stop_serving.clone()
-    }
-
-    /// Has all attempts of a run that are there stopped, and returns when that is on its way. For who leaves a run that is
-    /// being cancelled: the launcher might end before it hears of it.
-    pub async fn stop_attempts(&self, run_id: &str) {
-        for key in self.runtime.known().await {
-            if key.run.as_str() == run_id {
-                self.runtime.stop(key).await;
-            }
-        }
-        // Answered behind all that was ordered before.
-        self.runtime.known().await;
-    }
-
-    /// Ends the services in order: those that take requests first. Steps that run as processes go on under their
-    /// supervisors, and are found again by the next start on the same state directory.
-    pub async fn shutdown(self) {
-        self.stop_serving.cancel();
-        self.stop_working.cancel();
-        for task in self.tasks {
-            // A service that panicked has said so.
-            let _ = task.await;
-        }
-        drop(self.runtime);
-        drop(self.state);
     }
 }
 
@@ -260,12 +240,6 @@ impl Services {
             SubmitterConfig { installation: "embedded".to_owned(), partitions: PARTITIONS };
         Submitter::new(config, self.bus.clone(), self.store.clone(), stop)
     }
-}
-
-fn limited(submitter: Submitter) -> RunServiceServer<Submitter> {
-    RunServiceServer::new(submitter)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 /// This program as the supervisor of attempts.

@@ -56,16 +56,35 @@ pub(crate) struct Manner {
     pub(crate) warnings: Warnings,
 }
 
-/// Follows a run until it has ended.
-///
-/// The exit code tells how it ended, or that it was left.
+/// How following a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// The run has ended, and this tells how.
+    Ended(Exit),
+    /// A signal asked to leave before that.
+    Left {
+        /// Whether the order to cancel the run was taken.
+        cancelled: bool,
+    },
+}
+
+impl Followed {
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            Self::Ended(exit) => exit,
+            Self::Left { .. } => Exit::Left,
+        }
+    }
+}
+
+/// Follows a run until it has ended, or is left.
 pub(crate) async fn follow(
     client: &Client,
     run: &Run,
     view: &mut dyn View,
     signals: &mut EndSignals,
     manner: &mut Manner,
-) -> Result<Exit, Failure> {
+) -> Result<Followed, Failure> {
     let total = run.step_counts.unwrap_or_default().total;
     let watch = if view.wants_steps(total) {
         client.watch(&run.run_id)
@@ -89,14 +108,12 @@ pub(crate) async fn follow(
         trouble: Trouble::default(),
         interrupted: false,
     };
-    match follower.follow(view, signals).await? {
-        Exit::Left => Ok(Exit::Left),
-        exit => {
-            let summary = summary::collect(client, follower.watch.run().clone()).await?;
-            view.end(&summary).map_err(Failure::Output)?;
-            Ok(exit)
-        }
+    let end = follower.follow(view, signals).await?;
+    if let Followed::Ended(_) = end {
+        let summary = summary::collect(client, follower.watch.run().clone()).await?;
+        view.end(&summary).map_err(Failure::Output)?;
     }
+    Ok(end)
 }
 
 struct Follower<'a> {
@@ -122,7 +139,7 @@ impl Follower<'_> {
         &mut self,
         view: &mut dyn View,
         signals: &mut EndSignals,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Followed, Failure> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.last_lines.is_none() || self.logs.is_some() {
@@ -134,8 +151,8 @@ impl Follower<'_> {
                 () = at(self.last_lines) => self.logs = None,
                 () = signals.next() => {
                     self.show_all(view)?;
-                    if let Some(exit) = self.signalled(view).await {
-                        return Ok(exit);
+                    if let Some(left) = self.signalled(view).await {
+                        return Ok(left);
                     }
                 }
                 answer = answer(&mut self.cancel) => self.answered(answer, view),
@@ -149,7 +166,7 @@ impl Follower<'_> {
         }
         self.show_all(view)?;
         self.tell_recovery(view);
-        Ok(Exit::of_run(self.watch.run().state()))
+        Ok(Followed::Ended(Exit::of_run(self.watch.run().state())))
     }
 
     async fn changed(
@@ -246,22 +263,23 @@ impl Follower<'_> {
         }
     }
 
-    /// What a signal asks for; an exit code if that is to leave.
-    async fn signalled(&mut self, view: &mut dyn View) -> Option<Exit> {
+    /// Does what a signal asks for. Something if that is to leave.
+    async fn signalled(&mut self, view: &mut dyn View) -> Option<Followed> {
         if self.manner.on_signal == OnSignal::Detach {
             let run = self.run_id;
             view.note(&format!(
                 "run {run} goes on: see `windlass watch {run}`, or end it by `windlass cancel {run}`"
             ));
-            return Some(Exit::Left);
+            return Some(Followed::Left { cancelled: false });
         }
         if let Some(cancel) = &mut self.cancel {
             if !cancel.taken && !cancel.told {
                 // It has just been given: that moment decides whether the steps are left to themselves.
                 let _ = timeout(LAST_ANSWER, cancel.answer()).await;
             }
+            let cancelled = cancel.taken;
             view.note(&self.left_behind());
-            return Some(Exit::Left);
+            return Some(Followed::Left { cancelled });
         }
         self.cancel = Some(Cancel::new(self.client, self.run_id));
         view.note("cancelling; press Ctrl-C again to leave at once");
@@ -304,13 +322,16 @@ impl Follower<'_> {
     /// What still runs when we leave before the end.
     fn left_behind(&self) -> String {
         let counts = self.watch.run().step_counts.unwrap_or_default();
-        let running = (counts.running + counts.stopping) as usize;
+        // What was ordered may run, too: that it does is only known once it is stored.
+        let running = (counts.queued + counts.running + counts.stopping) as usize;
         if running == 0 {
             return "left; no step is running".to_owned();
         }
         let busy = self.watch.steps().iter();
-        let busy =
-            busy.filter(|step| matches!(step.state(), StepState::Running | StepState::Stopping));
+        let busy = busy.filter(|step| {
+            let state = step.state();
+            (StepState::Queued..=StepState::Stopping).contains(&state)
+        });
         let names: Vec<_> = busy.map(|step| step.name.as_str()).take(NAMED).collect();
         let more = if running > names.len() { ", …" } else { "" };
         let names =

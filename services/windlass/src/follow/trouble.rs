@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-/// What is in trouble warns more often than this.
+/// A run that changes, and of which nothing was warned for this long, goes on.
 const QUIET: Duration = Duration::from_secs(1);
 /// Different warnings that are told of one trouble.
 const MOST: usize = 10;

@@ -5,25 +5,38 @@ use windlass_client::v1::Attempt;
 
 use super::{Theme, table::table, time, words};
 
-/// One attempt per line.
+/// One attempt per line; with its host where any has one.
 pub(crate) fn attempts(attempts: &[Attempt], now: Timestamp, theme: &Theme) -> String {
     if attempts.is_empty() {
         return "no attempts yet\n".to_owned();
     }
-    let heading =
-        ["ATTEMPT", "STATE", "STARTED", "TOOK", "EXIT", "WHY"].map(|word| theme.dim(word));
+    let on_hosts = attempts.iter().any(|attempt| !attempt.host.is_empty());
+    let row = |cells: [String; 6], host: String| {
+        let mut cells = cells.to_vec();
+        if on_hosts {
+            // Before the reason, which may be long.
+            cells.insert(cells.len() - 1, host);
+        }
+        cells
+    };
+    let heading = ["ATTEMPT", "STATE", "STARTED", "TOOK", "EXIT", "WHY"];
     let rows = attempts.iter().map(|attempt| {
         let took = time::between(attempt.start_time, attempt.end_time, now);
-        [
+        let cells = [
             attempt.number.to_string(),
             words::attempt_state(attempt.state()),
             time::date_and_clock(attempt.start_time, &theme.zone),
             took.map_or_else(|| "-".to_owned(), time::length),
             exit(attempt),
             words::harmless(&words::why(&attempt.message, attempt.reason())),
-        ]
+        ];
+        row(cells, host(attempt))
     });
-    table(heading, rows)
+    table(row(heading.map(|word| theme.dim(word)), theme.dim("HOST")), rows)
+}
+
+fn host(attempt: &Attempt) -> String {
+    if attempt.host.is_empty() { "-".to_owned() } else { words::harmless(&attempt.host) }
 }
 
 fn exit(attempt: &Attempt) -> String {
@@ -43,6 +56,8 @@ mod tests {
     fn attempts_are_listed_with_how_they_ended() {
         let text = attempts(&samples::attempts(), samples::now(), &samples::theme());
         insta::assert_snapshot!("attempts", text);
+        let text = attempts(&samples::attempts_on_hosts(), samples::now(), &samples::theme());
+        insta::assert_snapshot!("attempts_on_hosts", text);
         assert_eq!(attempts(&[], samples::now(), &samples::theme()), "no attempts yet\n");
     }
 }

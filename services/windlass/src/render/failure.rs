@@ -53,8 +53,15 @@ mod tests {
             endpoint: "https://windlass:7878".to_owned(),
             problem: "invalid peer certificate: UnknownIssuer".to_owned(),
         });
-        let texts =
-            [file, unreachable, address, untrusted].map(|error| failure(&error, &samples::theme()));
+        let [unidentified, identified] = [false, true].map(|identified| {
+            Failure::from(ClientError::NotLetIn {
+                endpoint: "https://windlass:7878".to_owned(),
+                identified,
+                problem: "received fatal alert: CertificateRequired".to_owned(),
+            })
+        });
+        let texts = [file, unreachable, address, untrusted, unidentified, identified]
+            .map(|error| failure(&error, &samples::theme()));
         insta::assert_snapshot!(texts.join("\n"));
     }
 }

@@ -150,6 +150,15 @@ pub(crate) fn attempts() -> Vec<Attempt> {
     ]
 }
 
+/// The same on hosts, but for the last, which has no host yet.
+pub(crate) fn attempts_on_hosts() -> Vec<Attempt> {
+    let mut attempts = attempts();
+    for (attempt, host) in attempts.iter_mut().zip(["north", "south.example"]) {
+        attempt.host = host.to_owned();
+    }
+    attempts
+}
+
 pub(crate) fn line(step: &str, text: &str) -> LogLine {
     LogLine {
         step: step.to_owned(),

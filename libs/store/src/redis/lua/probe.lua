@@ -1,9 +1,9 @@
 #!lua
--- Tries every command that the other scripts need. KEYS: a text, a hash, a set, a sorted set, none of which is there
--- before or after. Answers with the first refusal, or with an empty text.
+-- Tries every command that is needed beside those that call scripts. KEYS: a text, a hash, a set, a sorted set, none of
+-- which is there before or after. Answers with the first refusal, or with an empty text.
 local text, hash, set, sorted = unpack(KEYS)
 local commands = {
-  { 'TIME' }, { 'INFO', 'server' }, { 'SET', text, '' }, { 'GET', text }, { 'SETRANGE', text, 1, '\0' },
+  { 'TIME' }, { 'INFO', 'server' }, { 'SETNX', text, '' }, { 'SET', text, '' }, { 'GET', text }, { 'SETRANGE', text, 1, '\0' },
   { 'GETRANGE', text, 0, 1 }, { 'STRLEN', text }, { 'EXISTS', text }, { 'UNLINK', text }, { 'DEL', text },
   { 'HSET', hash, 'a', 1 }, { 'HSETNX', hash, 'a', 1 }, { 'HINCRBY', hash, 'a', 1 }, { 'HGET', hash, 'a' },
   { 'HMGET', hash, 'a' }, { 'HGETALL', hash }, { 'HLEN', hash }, { 'HDEL', hash, 'a' },

@@ -53,7 +53,11 @@ use std::{
 
 use async_trait::async_trait;
 use nix::fcntl::Flock;
-use tokio::sync::{oneshot, watch as room};
+use tokio::{
+    sync::{oneshot, watch as room},
+    task::spawn_blocking,
+};
+use tracing::warn;
 
 use self::{
     desk::{Desk, Order},
@@ -145,6 +149,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct ProcessRuntime {
     orders: mpsc::Sender<Order>,
+    dir: PathBuf,
     holder: Option<String>,
     /// How many attempts could begin at once.
     room: room::Receiver<usize>,
@@ -168,7 +173,7 @@ impl ProcessRuntime {
             .name("process-runtime".to_owned())
             .spawn(move || desk.run(&inbox))
             .map_err(OpenError::Thread)?;
-        Ok(Self { orders, holder, room, _lock: lock })
+        Ok(Self { orders, dir, holder, room, _lock: lock })
     }
 
     fn order(&self, order: Order) {
@@ -224,6 +229,20 @@ impl Runtime for ProcessRuntime {
             Some(free) => free,
             // The desk is gone, which was said where it was needed; there will never be room again.
             None => std::future::pending().await,
+        }
+    }
+
+    async fn belongs_to(&self, store: &str) -> bool {
+        let (dir, store) = (self.dir.clone(), store.to_owned());
+        let looked = spawn_blocking(move || identity::belongs_to(&dir, &store)).await;
+        match looked {
+            Ok(Ok(belongs)) => belongs,
+            Ok(Err(error)) => {
+                warn!(%error, "it cannot be found out whose runs are kept here");
+                false
+            }
+            // It panicked, or the program ends.
+            Err(_) => false,
         }
     }
 
