@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use windlass_engine::record::StepIndex;
 use windlass_proto::id::RunId;
+use windlass_service::recurring::Recurring;
 use windlass_store::{Incarnation, ShareRequest, Store, StoreError};
 
 use crate::runtime::Runtime;
@@ -71,10 +72,12 @@ impl Hosts {
         store: &Arc<dyn Store>,
         stop: CancellationToken,
     ) {
-        let mut incarnation = None;
+        let (mut incarnation, mut troubles) = (None, Recurring::default());
         loop {
             if let Err(error) = self.look(holder, runtime, &**store, &mut incarnation).await {
-                warn!(%error, "this host is not listed");
+                if let Some(untold) = troubles.came(&error.to_string(), Instant::now().into()) {
+                    warn!(%error, untold, "this host is not listed");
+                }
                 self.heard().since = None;
             }
             tokio::select! {

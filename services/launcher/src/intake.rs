@@ -15,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use futures::future;
 use prost::Message as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use windlass_bus::{Bus, BusError, Delivery};
@@ -23,7 +24,7 @@ use windlass_proto::{
     subject::Subject,
     v1::{self, command::Command as Body},
 };
-use windlass_service::fail_point;
+use windlass_service::{fail_point, recurring::Recurring};
 
 use crate::{
     attempts::AttemptsError,
@@ -79,13 +80,16 @@ impl CommandError {
 impl<R: Runtime> Intake<R> {
     /// Takes the commands of a subject until `shutdown`. One that was not carried out by then goes back.
     pub(crate) async fn run(&self, subject: Subject, shutdown: CancellationToken) {
+        let mut troubles = Recurring::default();
         while !shutdown.is_cancelled() {
             let served = tokio::select! {
                 served = self.serve(subject) => served,
                 () = shutdown.cancelled() => return,
             };
             if let Err(error) = served {
-                warn!(%subject, %error, "commands wait");
+                if let Some(untold) = troubles.came(&error.to_string(), Instant::now()) {
+                    warn!(%subject, %error, untold, "commands wait");
+                }
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
                     () = shutdown.cancelled() => {}

@@ -9,12 +9,15 @@ use std::{
 use bytes::Bytes;
 use futures::future;
 use prost::Message as _;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use windlass_bus::{Bus, BusError};
 use windlass_proto::{convert, id::RunId, subject::Subject, v1};
-use windlass_service::fail_point;
+use windlass_service::{fail_point, recurring::Recurring};
 
 use crate::runtime::Report;
 
@@ -80,12 +83,15 @@ async fn publish(
     bus: &Arc<dyn Bus>,
     stop: &CancellationToken,
 ) {
+    let mut troubles = Recurring::default();
     while let Some(message) = messages.pop_front() {
         let payload = Bytes::from(message.encode_to_vec());
         let Err(error) = bus.publish(subject, payload.into()).await else {
             continue;
         };
-        warn!(%subject, %error, "reports wait");
+        if let Some(untold) = troubles.came(&error.to_string(), Instant::now()) {
+            warn!(%subject, %error, untold, "reports wait");
+        }
         match error {
             BusError::Full { .. } | BusError::TooLarge { .. } if events(&message) > 1 => {
                 let (first, second) = halves(message);

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use windlass_bus::{Bus, BusError, Listener};
 use windlass_proto::subject::Subject;
+use windlass_service::recurring::Recurring;
 use windlass_store::{Incarnation, ShareRequest, Shares, Store, StoreError};
 
 use crate::{Ownership, SchedulerConfig, loops::Loops, retention, shares};
@@ -43,6 +44,7 @@ pub(crate) struct Keeper {
     /// Until when this scheduler's leases hold, if it is not heard of again.
     held_until: Instant,
     next_cleaning: Instant,
+    troubles: Recurring,
 }
 
 impl Keeper {
@@ -58,6 +60,7 @@ impl Keeper {
             known: false,
             held_until: now,
             next_cleaning: now,
+            troubles: Recurring::default(),
         }
     }
 
@@ -67,7 +70,10 @@ impl Keeper {
         let mut bell = self.bus.listen(Subject::Leases).await.ok();
         while !shutdown.is_cancelled() {
             if let Err(error) = self.renew().await {
-                warn!(%error, "leases are not renewed");
+                if let Some(untold) = self.troubles.came(&error.to_string(), Instant::now().into())
+                {
+                    warn!(%error, untold, "leases are not renewed");
+                }
                 if Instant::now() >= self.held_until {
                     self.loops.serve(&BTreeSet::new());
                 }

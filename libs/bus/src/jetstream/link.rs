@@ -211,7 +211,7 @@ async fn options(
     let lawful = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if config.prefix.is_empty() || !config.prefix.bytes().all(lawful) {
         return Err(ConnectError::Setting {
-            setting: "the prefix",
+            setting: "`installation.name`",
             is: config.prefix.clone(),
             wanted: "use letters, digits, `-` and `_`",
         });

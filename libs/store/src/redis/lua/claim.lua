@@ -16,6 +16,11 @@ if known ~= id then
   since = known and now or 0
   redis.call('HSET', server, 'id', id, 'since', since)
 end
+if tonumber(since) > now then
+  -- The clock was set back.
+  since = now
+  redis.call('HSET', server, 'since', since)
+end
 local left = since + ARGV[3] - now
 if ARGV[2] ~= '1' and tonumber(since) > 0 and left > 0 then
   return left
