@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use windlass_proto::v1::{self, RunState};
 
 use crate::{
-    deployment::{Deployment, Kind, submit, until_ended},
+    deployment::{Deployment, Kind, eventually, submit, until_ended},
     work::Ledger,
 };
 
@@ -75,4 +75,34 @@ async fn logs_come_from_whichever_host_a_step_ran_on() {
     }
     let expected = (0..6).map(|index| (format!("s{index}"), format!("line {index}"))).collect();
     assert_eq!(lines, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finished_runs_beyond_their_number_are_removed_with_what_launchers_keep_of_them() {
+    let deployment = Deployment::start().await;
+    let submitter = deployment.program(Kind::Submitter).await;
+    let keep = ["store.retention.finished_runs=2"];
+    let _scheduler = deployment.program_with(Kind::Scheduler, &keep, &[]).await;
+    let _launcher = deployment.launcher("north", 2).await;
+    let ledger = Ledger::new(deployment.file("ledger"));
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        let run_id = submit(&submitter, &ledger.diamond(1)).await;
+        until_ended(&submitter, &run_id).await;
+        runs.push(run_id);
+    }
+    let kept = BTreeSet::from([runs[2].clone(), runs[3].clone()]);
+    eventually("the others are gone", async || {
+        let listed = submitter.runs().list_runs(v1::ListRunsRequest::default()).await;
+        let listed = listed.expect("listed").into_inner().runs;
+        let directories = std::fs::read_dir(deployment.file("attempts").join("north"));
+        let directories = directories.expect("there is one").flatten();
+        let on_disk: BTreeSet<String> = directories
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.starts_with("run_"))
+            .collect();
+        let in_store: BTreeSet<String> = listed.into_iter().map(|run| run.run_id).collect();
+        (in_store == kept && on_disk == kept).then_some(())
+    })
+    .await;
 }
