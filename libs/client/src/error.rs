@@ -189,6 +189,9 @@ fn message(status: &Status, from_transport: bool) -> String {
         );
     }
     match status.message() {
+        "" if status.code() == Code::Unimplemented => {
+            "the server does not do this: runs are asked of a submitter (`--server`), logs of a streamer (`--log-server`); check both addresses".to_owned()
+        }
         "" => {
             format!("the server refused without a word ({:?}); see what it logged", status.code())
         }

@@ -12,7 +12,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use windlass_engine::record::StepIndex;
-use windlass_proto::id::RunId;
+use windlass_proto::{holder, id::RunId};
 use windlass_service::recurring::Recurring;
 use windlass_store::{Incarnation, ShareRequest, Store, StoreError};
 
@@ -74,7 +74,9 @@ impl Hosts {
     ) {
         let (mut incarnation, mut troubles) = (None, Recurring::default());
         loop {
-            if let Err(error) = self.look(holder, runtime, &**store, &mut incarnation).await {
+            if let Err(error) =
+                self.look(holder, runtime, &**store, &mut incarnation, &mut troubles).await
+            {
                 if let Some(untold) = troubles.came(&error.to_string(), Instant::now().into()) {
                     warn!(%error, untold, "this host is not listed");
                 }
@@ -94,6 +96,7 @@ impl Hosts {
         runtime: &R,
         store: &dyn Store,
         known: &mut Option<Incarnation>,
+        troubles: &mut Recurring,
     ) -> Result<(), StoreError> {
         let present = store.incarnation().await?;
         if known.as_ref() != Some(&present) {
@@ -113,6 +116,18 @@ impl Hosts {
             release: Vec::new(),
         };
         let shares = store.share(&request).await?;
+        let namesake =
+            |other: &&String| **other != holder && holder::host(other) == holder::host(holder);
+        if let Some(other) = shares.members.iter().find(namesake)
+            && let Some(untold) = troubles.came(other, Instant::now().into())
+        {
+            warn!(
+                other,
+                this = holder,
+                untold,
+                "another launcher has, or had a short time ago, the same `launcher.host` and another directory: give each host a name of its own, or logs are not found"
+            );
+        }
         let mut heard = self.heard();
         let now = Instant::now();
         heard.hosts.retain(|_, at| now.duration_since(*at) < UNLISTED);

@@ -6,7 +6,7 @@
 use std::{
     slice,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -49,6 +49,8 @@ pub(crate) struct Intake<R> {
     pub(crate) launches: Arc<Launches<R>>,
     /// How many commands were refused for good.
     pub(crate) refused: AtomicU64,
+    /// What is told of commands that are tried again and again.
+    pub(crate) troubles: Mutex<Recurring>,
 }
 
 /// Why a command was not carried out.
@@ -137,12 +139,19 @@ impl<R: Runtime> Intake<R> {
     ) -> Result<(), BusError> {
         if let Err(error) = carried_out {
             if let Some(delay) = error.retry_after() {
-                warn!(%subject, %error, "a command is tried again");
+                let untold = self.troubles().came(&error.to_string(), Instant::now());
+                if let Some(untold) = untold {
+                    warn!(%subject, %error, untold, "a command is tried again");
+                }
                 return delivery.receipt.nak(delay).await;
             }
             self.refuse(subject, &delivery.payload, &error).await?;
         }
         delivery.receipt.ack().await
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, Recurring> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn carry_out(&self, payload: &[u8], room: usize) -> Result<(), CommandError> {
@@ -159,10 +168,8 @@ impl<R: Runtime> Intake<R> {
                 let keys: Vec<_> = probe.attempts.into_iter().map(|it| key(run, it)).collect();
                 attempts.probe(run, &keys).await?;
             }
-            Body::Remove(_) => {
-                self.launches.forget(run);
-                attempts.runtime.remove(run).await;
-            }
+            // Told to all on a subject of its own.
+            Body::Remove(_) => {}
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ pub mod runtime;
 pub mod supervisor;
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -80,8 +80,12 @@ impl<R: Runtime> Launcher<R> {
             attempts: attempts.clone(),
             plans: Plans::default(),
         });
-        let intake =
-            Intake { bus: bus.clone(), launches: launches.clone(), refused: AtomicU64::default() };
+        let intake = Intake {
+            bus: bus.clone(),
+            launches: launches.clone(),
+            refused: AtomicU64::default(),
+            troubles: Mutex::default(),
+        };
         let told = CancellationToken::new();
         let work = async {
             tokio::join!(

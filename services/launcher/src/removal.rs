@@ -57,15 +57,6 @@ async fn listen<R: Runtime>(
     partitions: u32,
 ) -> Result<(), RemovalError> {
     let mut removals = bus.listen(Subject::Removal).await?;
-    let installation = store.install(Installation::new(partitions)).await?;
-    // In a store that was emptied, or is another one, no run is to be found; which does not mean that it was removed.
-    let sweeps = launches.attempts.runtime.belongs_to(&installation.id).await;
-    if !sweeps {
-        warn!(
-            store = installation.id,
-            "what is kept here is of another store, or of one that was emptied: it stays until somebody removes it by hand"
-        );
-    }
     let mut next_sweep = Instant::now();
     loop {
         let heard = tokio::select! {
@@ -75,33 +66,48 @@ async fn listen<R: Runtime>(
         match heard {
             Some(Heard::Message(message)) => {
                 if let Some(run) = removed_run(&message.payload) {
-                    remove(launches, run).await;
+                    remove_all(launches, store, partitions, [run]).await?;
                 }
             }
             Some(Heard::Gap) | None => {
-                if sweeps {
-                    sweep(launches, store).await?;
-                }
+                let known = launches.attempts.runtime.known().await;
+                let runs: BTreeSet<RunId> = known.into_iter().map(|key| key.run).collect();
+                remove_all(launches, store, partitions, runs).await?;
                 next_sweep = Instant::now() + SWEEP;
             }
         }
     }
 }
 
-async fn sweep<R: Runtime>(launches: &Launches<R>, store: &dyn Store) -> Result<(), StoreError> {
-    let known = launches.attempts.runtime.known().await;
-    let runs: BTreeSet<RunId> = known.into_iter().map(|key| key.run).collect();
+/// Removes what is kept of those of the runs that are no more.
+pub(crate) async fn remove_all<R: Runtime>(
+    launches: &Launches<R>,
+    store: &dyn Store,
+    partitions: u32,
+    runs: impl IntoIterator<Item = RunId>,
+) -> Result<(), StoreError> {
+    // Looked at each time: a store may be emptied, or replaced, while this program runs. In such a one no run is to be found,
+    // which does not mean that it was removed.
+    let installation = store.install(Installation::new(partitions)).await?;
+    if !launches.attempts.runtime.belongs_to(&installation.id).await {
+        warn!(
+            store = installation.id,
+            "what is kept here is of another store, or of one that was emptied: it stays until somebody removes it by hand"
+        );
+        return Ok(());
+    }
     for run in runs {
-        if store.read_run(run).await?.is_none() {
-            remove(launches, run).await;
+        match store.read_run(run).await {
+            Ok(None) => {
+                launches.forget(run);
+                launches.attempts.runtime.remove(run).await;
+            }
+            // One that cannot be read was not removed, and is no reason to keep others.
+            Ok(Some(_)) | Err(StoreError::Damaged(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
-}
-
-async fn remove<R: Runtime>(launches: &Launches<R>, run: RunId) {
-    launches.forget(run);
-    launches.attempts.runtime.remove(run).await;
 }
 
 /// The run that a message says is no more. Another message means nothing here.

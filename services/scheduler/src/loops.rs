@@ -43,7 +43,7 @@ impl Loops {
     pub(crate) fn serve(&mut self, partitions: &BTreeSet<u32>) {
         let Self { running, .. } = self;
         for (partition, ended) in running.extract_if(.., |number, _| !partitions.contains(number)) {
-            info!(partition, "the partition is somebody else's now");
+            info!(partition, "the partition is served here no longer");
             ended.stop.cancel();
         }
         for number in partitions {

@@ -51,7 +51,7 @@ pub(crate) struct Partition {
     /// What was refused in this turn and is not yet kept.
     pub(crate) refused: Vec<Refused>,
     /// What is told of turns that fail again and again.
-    troubles: Recurring,
+    pub(crate) troubles: Recurring,
 }
 
 /// Why a turn was given up. All of it may be done again.

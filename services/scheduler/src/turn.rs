@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::future;
+use tokio::time::Instant;
 use tracing::{debug, error};
 use uuid::Uuid;
 use windlass_bus::Message;
@@ -106,15 +107,12 @@ impl Partition {
             }
             Err(error @ StoreError::Damaged(_)) => {
                 // Its state may be readable where its steps are not.
-                match self.store.read_run(id).await {
-                    Ok(Some(view)) => self.condemn(id, view, &[], &error, clock).await?,
-                    Ok(None) => {}
-                    Err(StoreError::Damaged(_)) => {
-                        error!(run = %id, %error, "the run can neither be read nor failed; delete it");
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-                return Ok(None);
+                let condemned = match self.store.read_run(id).await {
+                    Ok(Some(view)) => self.condemn(id, view, &[], &error, clock).await,
+                    Ok(None) => Ok(()),
+                    Err(error) => Err(error.into()),
+                };
+                return self.unless_damaged(id, condemned).map(|()| None);
             }
             Err(error) => return Err(error.into()),
         };
@@ -136,10 +134,26 @@ impl Partition {
                         Effect::Stop(AttemptRef { step, attempt: record.attempt })
                     })
                     .collect();
-                self.condemn(id, stored.view, &in_flight, &error, clock).await?;
-                Ok(None)
+                let condemned = self.condemn(id, stored.view, &in_flight, &error, clock).await;
+                self.unless_damaged(id, condemned).map(|()| None)
             }
         }
+    }
+
+    /// Passes over a run that cannot even be failed: the others of the partition must not wait for it.
+    fn unless_damaged(
+        &mut self,
+        id: RunId,
+        condemned: Result<(), TurnError>,
+    ) -> Result<(), TurnError> {
+        let Err(TurnError::Store(error @ StoreError::Damaged(_))) = condemned else {
+            return condemned;
+        };
+        let cause = format!("{id}: {error}");
+        if let Some(untold) = self.troubles.came(&cause, Instant::now()) {
+            error!(run = %id, %error, untold, "the run can neither be read nor failed: restore its keys in the store, or remove them");
+        }
+        Ok(())
     }
 
     /// Fails a run of which nothing can be decided any more, and has its attempts stopped.
@@ -157,7 +171,6 @@ impl Partition {
         if !newly && orders.is_empty() {
             return Ok(());
         }
-        error!(run = %id, error = error.to_string(), "the run has failed: what is stored of it cannot be read");
         let generation = record.launch_generation;
         let commit = Commit {
             run: id,
@@ -176,6 +189,7 @@ impl Partition {
             let change = outbox::change(id, view.version, after, &[]);
             messages.push((Subject::Change { run: id }, change));
             self.send(messages).await?;
+            error!(run = %id, error = error.to_string(), "the run has failed: what is stored of it cannot be read");
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use tracing::warn;
 use windlass_proto::v1::log_service_server::LogServiceServer;
 use windlass_service::{
     connect::{self, Connected},
@@ -22,7 +23,14 @@ async fn serve(context: Context) -> Result<(), ServiceError> {
     else {
         return Ok(());
     };
-    let places = LogPlaces::Hosts(context.settings.streamer.directory.clone());
+    let directory = context.settings.streamer.directory.clone();
+    if !directory.is_dir() {
+        warn!(
+            directory = %directory.display(),
+            "there is no such directory: no log is found until launchers make it; see that `streamer.directory` is theirs, and mounted"
+        );
+    }
+    let places = LogPlaces::Hosts(directory);
     let streamer = Streamer::new(bus, store, places, context.shutdown.clone());
     let server = GrpcServer::new()?.with(LogServiceServer::new(streamer)).await;
     context.serve_grpc(server, context.settings.streamer.listen).await

@@ -22,6 +22,7 @@ mod watch;
 
 use std::{fmt, sync::Arc};
 
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -50,6 +51,8 @@ pub struct Submitter {
     names: Arc<NamesCache>,
     /// Ends the watches, which would not end by themselves.
     stop: CancellationToken,
+    /// Room for large submissions that are under way.
+    uploads: Arc<Semaphore>,
     /// The trace of the call that this clone answers.
     trace: Headers,
 }
@@ -74,6 +77,7 @@ impl Submitter {
             store,
             names: Arc::default(),
             stop,
+            uploads: Arc::new(Semaphore::new(upload::AT_ONCE)),
             trace: Headers::default(),
         }
     }
@@ -107,7 +111,7 @@ impl RunService for Submitter {
         request: Request<Streaming<v1::SubmitLargeRunRequest>>,
     ) -> Reply<v1::SubmitLargeRunResponse> {
         let traced = self.traced(&request);
-        let request = upload::collect(request.into_inner()).await?;
+        let request = upload::collect(request.into_inner(), &self.uploads).await?;
         let run = traced.submit(request).await?;
         Ok(Response::new(v1::SubmitLargeRunResponse { run: Some(run) }))
     }

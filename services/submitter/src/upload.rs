@@ -1,20 +1,41 @@
 //! Puts a pipeline together that comes in parts.
 
+use std::time::Duration;
+
 use prost::Message as _;
+use tokio::{sync::Semaphore, time::timeout};
 use tonic::Streaming;
 use windlass_pipeline::limits;
 use windlass_proto::v1::{self, submit_large_run_request::Part};
 use windlass_service::error::{ApiError, ErrorReason};
 
-/// Reads all parts of a submission.
+/// How many large submissions are taken in at once: a pipeline takes up many times more memory than on its way.
+pub(crate) const AT_ONCE: usize = 4;
+
+/// How long the next part may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads all parts of a submission, where not too many others are read already.
 pub(crate) async fn collect(
     mut parts: Streaming<v1::SubmitLargeRunRequest>,
+    room: &Semaphore,
 ) -> Result<v1::SubmitRunRequest, tonic::Status> {
+    let _room = room.try_acquire().map_err(|_| {
+        let message = format!("{AT_ONCE} large runs are being submitted already; try again soon");
+        ApiError::new(ErrorReason::Unavailable, message)
+    })?;
     let mut upload = Upload::default();
-    while let Some(message) = parts.message().await? {
-        upload.add(message)?;
+    loop {
+        match timeout(PATIENCE, parts.message()).await {
+            Ok(Ok(Some(message))) => upload.add(message)?,
+            Ok(Ok(None)) => return Ok(upload.finish()?),
+            Ok(Err(status)) => return Err(status),
+            Err(_elapsed) => {
+                let message = format!("no part came for {} s; submit again", PATIENCE.as_secs());
+                return Err(ApiError::new(ErrorReason::Unavailable, message).into());
+            }
+        }
     }
-    Ok(upload.finish()?)
 }
 
 /// A submission of which some parts are there.

@@ -7,7 +7,7 @@ use windlass_proto::v1::RunState;
 
 use crate::{
     crew::Crew,
-    deployment::{Deployment, Kind, eventually, submit, until_ended},
+    deployment::{Deployment, Kind, Program, eventually, submit, until_ended},
     work::Ledger,
 };
 
@@ -101,17 +101,57 @@ async fn an_emptied_redis_has_no_launcher_remove_what_runs_wrote() {
     let run_id = submit(&submitter, &ledger.diamond(2)).await;
     let run = until_ended(&submitter, &run_id).await;
     assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
-    assert_eq!(launcher.end().await, Some(0));
     let kept = deployment.file("attempts").join("north").join(&run_id);
     assert!(kept.is_dir(), "{}", kept.display());
     deployment.redis.wipe().await;
+    let seen = async |launcher: &Program| {
+        eventually("the launcher sees that it is another store", async || {
+            launcher.log().contains("of another store").then_some(())
+        })
+        .await;
+    };
+    // A launcher that may have missed something looks for runs that are gone, and so does one that is started.
+    deployment.nats.restart().await;
+    seen(&launcher).await;
+    assert_eq!(launcher.end().await, Some(0));
     let launcher = deployment.launcher("north", 2).await;
-    eventually("the launcher sees that it is another store", async || {
-        launcher.log().contains("of another store").then_some(())
-    })
-    .await;
+    seen(&launcher).await;
     let other = submit(&submitter, &ledger.diamond(2)).await;
     let run = until_ended(&submitter, &other).await;
     assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
     assert!(kept.is_dir(), "{}", kept.display());
+}
+
+/// Whatever of a run's keys is lost or of another type: the others of its partition go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_keys_are_damaged_holds_up_no_other() {
+    let deployment = Deployment::start().await;
+    let settings = ["installation.partitions=1", "launcher.host=north", "launcher.slots=8"];
+    let submitter = deployment.program_with(Kind::Submitter, &settings, &[]).await;
+    let scheduler = deployment.program_with(Kind::Scheduler, &settings, &[]).await;
+    let _launcher = deployment.program_with(Kind::Launcher, &settings, &[]).await;
+    let held = Ledger::new(deployment.file("held"));
+    for (count, damage) in ["DEL windlass:{0}:t:", "DEL windlass:{0}:d:", "DEL windlass:{0}:h:"]
+        .into_iter()
+        .enumerate()
+    {
+        let damaged = submit(&submitter, &held.held()).await;
+        held.until_started(count + 1).await;
+        let id = damaged.trim_start_matches("run_");
+        deployment.redis.command(&format!("{damage}{id}")).await;
+    }
+    let broken = submit(&submitter, &held.held()).await;
+    held.until_started(4).await;
+    let steps = format!("windlass:{{0}}:t:{}", broken.trim_start_matches("run_"));
+    deployment.redis.command(&format!("DEL {steps}")).await;
+    deployment.redis.command(&format!("SADD {steps} x")).await;
+    held.let_go();
+    let ledger = Ledger::new(deployment.file("ledger"));
+    for _ in 0..3 {
+        let run_id = submit(&submitter, &ledger.diamond(2)).await;
+        let run = until_ended(&submitter, &run_id).await;
+        assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
+    }
+    let told = scheduler.log();
+    assert!(told.contains("neither be read nor failed") && told.contains(&broken), "{told}");
 }

@@ -106,3 +106,24 @@ async fn finished_runs_beyond_their_number_are_removed_with_what_launchers_keep_
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_does_not_see_the_settings_of_its_launcher() {
+    let deployment = Deployment::start().await;
+    let submitter = deployment.program(Kind::Submitter).await;
+    let _scheduler = deployment.program(Kind::Scheduler).await;
+    // As a password would be given.
+    let settings = [("WINDLASS_LOG__LEVEL", "info"), ("OF_THE_MACHINE", "1")];
+    let here = ["launcher.host=north", "launcher.slots=2"];
+    let _launcher = deployment.program_with(Kind::Launcher, &here, &settings).await;
+    let ledger = Ledger::new(deployment.file("ledger"));
+    let script = r"
+        if env | grep '^WINDLASS_.*__'; then exit 1; fi
+        if tr '\0' '\n' < /proc/$PPID/environ | grep '^WINDLASS_.*__'; then exit 2; fi
+        env | grep OF_THE_MACHINE";
+    let steps = vec![ledger.step("s0", &[], script)];
+    let pipeline = v1::Pipeline { name: "curious".into(), steps, ..Default::default() };
+    let run_id = submit(&submitter, &pipeline).await;
+    let run = until_ended(&submitter, &run_id).await;
+    assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
+}

@@ -1,6 +1,9 @@
 //! The contract, over gRPC, against all services in one process: what clients may rely on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::support::{World, ids, limited, pipeline, reason, run_id, script, sleeping, step};
 use tokio_stream::StreamExt as _;
@@ -226,6 +229,37 @@ async fn a_pipeline_larger_than_one_message_comes_in_parts() {
     let run = world.runs().submit_large_run(tokio_stream::iter(parts)).await.unwrap();
     let run = world.until_ended(&run.into_inner().run.unwrap().run_id).await;
     assert_eq!((run.state(), run.step_counts.unwrap().succeeded), (RunState::Succeeded, 20_000));
+}
+
+#[tokio::test]
+async fn uploads_that_stand_still_do_not_pile_up() {
+    let world = World::simulated().await;
+    let head = || {
+        let pipeline = Some(pipeline("large", vec![step("a", &[])]));
+        let request = v1::SubmitRunRequest { pipeline, ..Default::default() };
+        v1::SubmitLargeRunRequest { part: Some(Part::Request(request)) }
+    };
+    let mut stalled = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let mut runs = world.runs();
+        let parts = tokio_stream::once(head()).chain(tokio_stream::pending());
+        stalled.spawn(async move { runs.submit_large_run(parts).await });
+    }
+    let refused = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            let parts = tokio_stream::once(head());
+            if let Err(refused) = world.runs().submit_large_run(parts).await {
+                return refused;
+            }
+        }
+    })
+    .await
+    .expect("the four have come");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "UNAVAILABLE"));
+    stalled.shutdown().await;
+    let gone =
+        async || while world.runs().submit_large_run(tokio_stream::once(head())).await.is_err() {};
+    tokio::time::timeout(Duration::from_secs(20), gone()).await.expect("there is room again");
 }
 
 #[tokio::test]

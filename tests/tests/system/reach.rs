@@ -151,7 +151,7 @@ async fn steps_of_a_server_that_does_not_say_what_they_see_start_where_they_are_
     };
     let (dirs, said) = submit(&[]).await;
     assert_eq!(dirs, ["", "sub"]);
-    assert!(said.contains("name one that they see with --base-dir"), "{said}");
+    assert!(said.contains("launchers see with --base-dir"), "{said}");
     let (dirs, said) = submit(&["--base-dir", "/data/p"]).await;
     assert_eq!(dirs, ["/data/p", "/data/p/sub"]);
     assert!(!said.contains("--base-dir"), "{said}");

@@ -9,7 +9,9 @@ use std::{
 use tokio::task::JoinSet;
 use windlass_engine::{event::Order, record::StepIndex};
 use windlass_servers::{RedisServer, TcpGate};
-use windlass_store::{Committed, Created, RedisStore, Store, StoreError, Version};
+use windlass_store::{
+    Committed, Created, RedisStore, ShareRequest, Shares, Store, StoreError, Version,
+};
 
 use crate::fixture::{LIMIT, commit, config, eventually, new_run, open, run_id, tell};
 
@@ -185,4 +187,24 @@ async fn a_server_that_refuses_writes_has_changed_nothing_and_says_why() {
     tell(&server, &["SCRIPT", "FLUSH"]).await;
     let done = store.commit(vec![commit(1, Version::FIRST, 0..STEPS)]).await;
     assert!(matches!(done.unwrap()[..], [Committed::Done(_)]), "scripts are sent again");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_group_is_dropped() {
+    let server = RedisServer::start().await;
+    let config = config(&server);
+    let store = open(&config).await;
+    let group = format!("{}:group:scheduler", config.prefix);
+    tell(&server, &["HSET", &group, "l7", "garbage", "mghost", "", "l1", "12x one"]).await;
+    let request = ShareRequest {
+        group: "scheduler".into(),
+        member: "one".into(),
+        leaving: false,
+        ttl: Duration::from_mins(1),
+        acquire: vec![1, 7],
+        release: Vec::new(),
+    };
+    let shares = store.share(&request).await.unwrap();
+    let leases = [1, 7].map(|lease| (lease, "one".into()));
+    assert_eq!(shares, Shares { members: ["one".into()].into(), leases: leases.into() });
 }

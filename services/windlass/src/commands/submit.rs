@@ -67,8 +67,8 @@ async fn base_dir(
     let is_file = args.submission.file != Path::new("-");
     if is_file && is_of_this_machine(&args.server) && format == OutputFormat::Text {
         output::note(
-            "steps start in the directory of their launcher, for the server does not say that they see that of the file; name \
-             one that they see with --base-dir",
+            "steps start in their launcher's directory, since this server may not see your files; name a directory that its \
+             launchers see with --base-dir",
         );
     }
     Ok(BaseDir::OfRuntime)

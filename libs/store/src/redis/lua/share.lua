@@ -13,11 +13,13 @@ local stored = redis.call('HGETALL', group)
 for i = 1, #stored, 2 do
   local field, value = stored[i], stored[i + 1]
   local till, holder = string.match(value, '^(%d+) ?(.*)$')
-  if tonumber(till) > now + ARGV[3] then
+  -- What cannot be read is dropped: who has something here says so again soon.
+  till = tonumber(till) or 0
+  if till > now + ARGV[3] then
     -- The clock was set back: nothing is kept longer than if it had just been renewed.
     redis.call('HSET', group, field, holder == '' and until_ms or until_ms .. ' ' .. holder)
   end
-  if tonumber(till) <= now then
+  if till <= now then
     redis.call('HDEL', group, field)
   elseif string.sub(field, 1, 1) == 'm' then
     members[field] = true

@@ -1,6 +1,8 @@
 //! Creates an attempt; or, what takes the same claim, sees to it that it never is.
 
 use std::{
+    env,
+    ffi::OsStr,
     fs::File,
     io,
     process::{Child, Command, Stdio},
@@ -108,7 +110,12 @@ fn claim(layout: &Layout, key: AttemptKey) -> Result<Option<File>, DirError> {
 
 /// Starts the supervisor with the lock as its standard input.
 fn start(dir: &AttemptDir, supervisor: &Supervisor, lock: File) -> Result<Child, DirError> {
-    Command::new(&supervisor.program)
+    let mut command = Command::new(&supervisor.program);
+    // Settings of this program, passwords among them, are nothing for what runs in steps.
+    for (name, _) in env::vars_os().filter(|(name, _)| is_setting(name)) {
+        command.env_remove(name);
+    }
+    command
         .args(&supervisor.args)
         .arg(dir.path())
         .stdin(Stdio::from(lock))
@@ -120,6 +127,12 @@ fn start(dir: &AttemptDir, supervisor: &Supervisor, lock: File) -> Result<Child,
             let source = io::Error::new(error.kind(), format!("the supervisor {program}: {error}"));
             dir.error("start the supervisor of", source)
         })
+}
+
+/// Whether a variable is a setting of a program: `WINDLASS_STORE__PASSWORD`, say.
+fn is_setting(variable: &OsStr) -> bool {
+    let name = variable.as_encoded_bytes();
+    name.starts_with(b"WINDLASS_") && name.windows(2).any(|pair| pair == b"__")
 }
 
 fn spec(layout: &Layout, log_limit: u64, attempt: AttemptSpec) -> Spec {
