@@ -29,7 +29,7 @@ pub(crate) struct Counters {
     pub(crate) messages: u64,
     /// Their bytes.
     pub(crate) message_bytes: u64,
-    /// Calls of Redis' commands; those that scripts and transactions call are counted, too.
+    /// Calls of Redis' commands; those that scripts call are counted, too.
     pub(crate) commands: BTreeMap<String, u64>,
     /// Bytes that Redis received.
     pub(crate) command_bytes: u64,
@@ -147,11 +147,6 @@ impl Counters {
     /// Scripts that were called.
     pub(crate) fn scripts(&self) -> u64 {
         ["evalsha", "eval"].iter().filter_map(|it| self.commands.get(*it)).sum()
-    }
-
-    /// Transactions that were read with.
-    pub(crate) fn transactions(&self) -> u64 {
-        self.commands.get("exec").copied().unwrap_or(0)
     }
 
     /// Seconds of processor time of these kinds of processes.
