@@ -1,7 +1,7 @@
 //! The contract of Windlass.
 //!
 //! Inside: the generated types and services of `windlass/v1/*.proto` ([`v1`]), their conversions to and from the
-//! engine's types ([`convert`]) and to JSON ([`json`]), ids ([`id`]), and the one place that spells subjects ([`subject`]).
+//! engine's types ([`convert`]) and to JSON ([`json`]), ids ([`id`]), the word of a removal ([`removal`]), and the one place that spells subjects ([`subject`]).
 //!
 //! Never inside: I/O, and decisions about runs (those are the engine's).
 
@@ -10,6 +10,7 @@ pub mod encoded;
 pub mod holder;
 pub mod id;
 pub mod json;
+pub mod removal;
 pub mod subject;
 
 /// The generated types and services of package `windlass.v1`.

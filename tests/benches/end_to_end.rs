@@ -24,16 +24,11 @@ use windlass_engine::{
     time::Timestamp,
 };
 use windlass_launcher::runtime::simulated::{SimulatedAttempt, SimulatedEnd};
-use windlass_proto::v1::{self, RunState, step::Work};
+use windlass_proto::v1::{self, RunState};
+use windlass_tests::pipelines::{Dependencies, chain, layers, parts, wide};
 
 /// How many attempts may be ordered and not begun.
 const WINDOW: usize = 8192;
-
-/// How many steps one message of a large submission carries.
-const CHUNK: usize = 20_000;
-
-/// The steps that a step of a graph of so many waits for.
-type Dependencies = fn(usize, usize) -> Vec<usize>;
 
 const SHAPES: [(&str, Dependencies); 3] = [("wide", wide), ("layers", layers), ("chain", chain)];
 
@@ -59,35 +54,6 @@ fn main() -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// One step, then all but one at once, then one.
-fn wide(step: usize, steps: usize) -> Vec<usize> {
-    match step {
-        0 => Vec::new(),
-        _ if step + 1 < steps => vec![0],
-        _ => (1..step).step_by(step.div_ceil(1000).max(1)).collect(),
-    }
-}
-
-/// Layers of 1,000 steps, each with two dependencies in the layer before.
-fn layers(step: usize, _: usize) -> Vec<usize> {
-    let Some(above) = step.checked_sub(1000) else { return Vec::new() };
-    vec![above, above / 1000 * 1000 + step * 7919 % 1000]
-}
-
-fn chain(step: usize, _: usize) -> Vec<usize> {
-    step.checked_sub(1).into_iter().collect()
-}
-
-fn step(index: usize, steps: usize, dependencies: Dependencies) -> v1::Step {
-    let task = v1::Task { command: vec!["true".into()], ..Default::default() };
-    v1::Step {
-        name: format!("s{index}"),
-        depends_on: dependencies(index, steps).into_iter().map(|on| format!("s{on}")).collect(),
-        work: Some(Work::Task(Box::new(task))),
-        ..Default::default()
-    }
 }
 
 /// Steps per second of the engine alone, everything else left out.
@@ -142,7 +108,7 @@ async fn embedded(
     let embedded = Embedded::start(EmbeddedConfig { state, runtime }).await?;
     let mut runs = v1::run_service_client::RunServiceClient::new(embedded.channel());
     let run = runs
-        .submit_large_run(tokio_stream::iter(parts(steps, dependencies)))
+        .submit_large_run(tokio_stream::iter(parts(String::new(), steps, dependencies)))
         .await?
         .into_inner()
         .run;
@@ -163,23 +129,6 @@ async fn embedded(
     anyhow::ensure!(state == RunState::Succeeded, "the run ended as {state:?}");
     embedded.shutdown().await;
     Ok(elapsed)
-}
-
-/// The parts of a submission, made as they are sent.
-fn parts(
-    steps: usize,
-    dependencies: Dependencies,
-) -> impl Iterator<Item = v1::SubmitLargeRunRequest> {
-    use v1::submit_large_run_request::Part;
-    let pipeline = v1::Pipeline { name: "benchmark".into(), ..Default::default() };
-    let request = v1::SubmitRunRequest { pipeline: Some(pipeline), ..Default::default() };
-    let chunks = (0..steps).step_by(CHUNK).map(move |from| {
-        let chunk = from..steps.min(from + CHUNK);
-        let steps = chunk.map(|index| step(index, steps, dependencies)).collect();
-        Part::Steps(v1::StepChunk { steps })
-    });
-    let parts = [Part::Request(request)].into_iter().chain(chunks);
-    parts.map(|part| v1::SubmitLargeRunRequest { part: Some(part) })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

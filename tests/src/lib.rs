@@ -1,1 +1,4 @@
-//! Whole-system tests and benchmarks live in `tests/` and `benches/` next to this file.
+//! What whole-system tests and benchmarks share. They live in `tests/` and `benches/` next to this file.
+
+pub mod pipelines;
+pub mod waiting;

@@ -12,6 +12,7 @@
 //! Never inside: anything that one service alone needs.
 
 pub mod connect;
+pub mod dead_letters;
 pub mod error;
 pub mod fail_point;
 pub mod grpc;

@@ -6,12 +6,12 @@
 
 #![expect(clippy::print_stdout, reason = "it reports")]
 
-use std::{collections::BTreeMap, fs, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use redis::{Value, aio::MultiplexedConnection, from_redis_value};
 use windlass_engine::record::{RunRecord, RunState, StepIndex, StepRecord, StepState};
 use windlass_proto::id::RunId;
-use windlass_servers::{Program, RedisServer};
+use windlass_servers::{Program, RedisServer, processor_seconds};
 use windlass_store::{
     Commit, Committed, NewRun, RedisConfig, RedisStore, Store, Submission, Version,
 };
@@ -87,7 +87,7 @@ impl Bench {
     /// In seconds: of the server, and of this process.
     async fn processor(&mut self) -> [f64; 2] {
         let server = self.info("used_cpu_user").await + self.info("used_cpu_sys").await;
-        [server, own_processor()]
+        [server, processor_seconds(std::process::id()).expect("this process runs")]
     }
 
     async fn create(&self, number: u32, steps: u32) {
@@ -185,14 +185,6 @@ impl Bench {
             self.name
         );
     }
-}
-
-/// In seconds, of user and system together: the kernel counts in hundredths.
-fn own_processor() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").expect("the kernel tells");
-    let fields = stat.rsplit_once(')').expect("a name").1;
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    ticks.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -166,13 +166,16 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         attempts: &[(StepIndex, u32)],
     ) -> Result<Option<Vec<Arc<str>>>, StoreError>;
 
-    /// The same for attempts that the holder has created and still knows of. Allowed also while the store is settling.
+    /// The same for attempts that the holder has created and still knows of. Allowed also while the store is settling; to a
+    /// store that never is, it is the same.
     async fn assert_claims(
         &self,
         run: RunId,
         holder: &str,
         attempts: &[(StepIndex, u32)],
-    ) -> Result<Option<Vec<Arc<str>>>, StoreError>;
+    ) -> Result<Option<Vec<Arc<str>>>, StoreError> {
+        self.claim(run, holder, attempts).await
+    }
 
     /// Reads who holds each of these attempts, in the order asked.
     async fn read_claims(

@@ -5,26 +5,26 @@
 
 use std::{
     slice,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures::future;
 use prost::Message as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::warn;
 use windlass_bus::{Bus, BusError, Delivery};
 use windlass_proto::{
     id::{InvalidRunId, RunId},
     subject::Subject,
     v1::{self, command::Command as Body},
 };
-use windlass_service::{fail_point, recurring::Recurring};
+use windlass_service::{
+    dead_letters::{DeadLetters, Refused},
+    fail_point,
+    recurring::Recurring,
+};
 
 use crate::{
     attempts::AttemptsError,
@@ -47,8 +47,7 @@ const WAIT_FOR_NEWER: Duration = Duration::from_secs(30);
 pub(crate) struct Intake<R> {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) launches: Arc<Launches<R>>,
-    /// How many commands were refused for good.
-    pub(crate) refused: AtomicU64,
+    pub(crate) dead_letters: DeadLetters,
     /// What is told of commands that are tried again and again.
     pub(crate) troubles: Mutex<Recurring>,
 }
@@ -145,7 +144,9 @@ impl<R: Runtime> Intake<R> {
                 }
                 return delivery.receipt.nak(delay).await;
             }
-            self.refuse(subject, &delivery.payload, &error).await?;
+            let (reason, record) = (error.to_string(), delivery.payload.clone());
+            let refused = Refused { run: None, reason, record };
+            self.dead_letters.keep(subject, refused, clock::now().0).await?;
         }
         delivery.receipt.ack().await
     }
@@ -171,26 +172,6 @@ impl<R: Runtime> Intake<R> {
             // Told to all on a subject of its own.
             Body::Remove(_) => {}
         }
-        Ok(())
-    }
-
-    async fn refuse(
-        &self,
-        subject: Subject,
-        payload: &Bytes,
-        error: &CommandError,
-    ) -> Result<(), BusError> {
-        let letter = v1::DeadLetter {
-            subject: subject.to_string(),
-            run_id: String::new(),
-            reason: error.to_string(),
-            record: payload.clone(),
-            time_ms: i64::try_from(clock::now().0).unwrap_or(i64::MAX),
-        };
-        let letter = Bytes::from(letter.encode_to_vec());
-        self.bus.publish(Subject::DeadLetter, letter.into()).await?;
-        let count = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        error!(%subject, %error, bytes = payload.len(), count, "a command was refused for good");
         Ok(())
     }
 }

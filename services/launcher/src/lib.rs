@@ -26,7 +26,7 @@ pub mod runtime;
 pub mod supervisor;
 
 use std::{
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -34,6 +34,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windlass_bus::Bus;
 use windlass_proto::subject::{HostToken, Subject};
+use windlass_service::dead_letters::DeadLetters;
 use windlass_store::Store;
 
 use crate::{
@@ -83,7 +84,7 @@ impl<R: Runtime> Launcher<R> {
         let intake = Intake {
             bus: bus.clone(),
             launches: launches.clone(),
-            refused: AtomicU64::default(),
+            dead_letters: DeadLetters::new(bus.clone()),
             troubles: Mutex::default(),
         };
         let told = CancellationToken::new();

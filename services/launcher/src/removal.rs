@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use prost::Message as _;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use windlass_bus::{Bus, BusError, Heard};
-use windlass_proto::{id::RunId, subject::Subject, v1};
+use windlass_proto::{id::RunId, removal, subject::Subject};
 use windlass_store::{Installation, Store, StoreError};
 
 use crate::{launch::Launches, runtime::Runtime};
@@ -65,7 +64,7 @@ async fn listen<R: Runtime>(
         };
         match heard {
             Some(Heard::Message(message)) => {
-                if let Some(run) = removed_run(&message.payload) {
+                if let Some(run) = removal::decode(&message.payload) {
                     remove_all(launches, store, partitions, [run]).await?;
                 }
             }
@@ -80,7 +79,7 @@ async fn listen<R: Runtime>(
 }
 
 /// Removes what is kept of those of the runs that are no more.
-pub(crate) async fn remove_all<R: Runtime>(
+async fn remove_all<R: Runtime>(
     launches: &Launches<R>,
     store: &dyn Store,
     partitions: u32,
@@ -108,11 +107,4 @@ pub(crate) async fn remove_all<R: Runtime>(
         }
     }
     Ok(())
-}
-
-/// The run that a message says is no more. Another message means nothing here.
-fn removed_run(payload: &[u8]) -> Option<RunId> {
-    let command = v1::Command::decode(payload).ok()?;
-    matches!(command.command, Some(v1::command::Command::Remove(_)))
-        .then(|| command.run_id.parse().ok())?
 }

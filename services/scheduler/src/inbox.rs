@@ -5,9 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use prost::Message as _;
 use windlass_engine::event::Event;
-use windlass_proto::{convert, id::RunId, v1};
-
-use crate::poison::Refused;
+use windlass_proto::{convert, id::RunId, subject::Subject, v1};
+use windlass_service::dead_letters::Refused;
 
 /// What a turn is to do, by run.
 pub(crate) type Work = BTreeMap<RunId, RunWork>;
@@ -69,7 +68,7 @@ impl Inbox {
                             let (run, reason, record) =
                                 (Some(id), error.to_string(), record.into());
                             let refused = Refused { run, reason, record };
-                            work.events.push(Event::Defect(refused.defect()));
+                            work.events.push(Event::Defect(defect(&refused)));
                             self.refused.push(refused);
                         }
                     }
@@ -100,6 +99,16 @@ pub(crate) fn refused_by_engine(
     };
     let record = convert::report_to_proto(report).encode_to_vec().into();
     Some(Refused { run: Some(run), reason: reason.to_string(), record })
+}
+
+/// What a run is told that fails because of a record that was refused: it would wait for ever for what that told.
+pub(crate) fn defect(refused: &Refused) -> Arc<str> {
+    let reason = &refused.reason;
+    format!(
+        "a record about the run was refused for good: {reason}; it is kept on `{}`",
+        Subject::DeadLetter
+    )
+    .into()
 }
 
 /// What a run is told that fails because its own record cannot be read.
@@ -141,7 +150,7 @@ mod tests {
         let [no_run, no_phase] = &inbox.refused[..] else { panic!("{inbox:?}") };
         assert_eq!((no_run.run, &no_run.record[..]), (None, &nameless.encode_to_vec()[..]));
         assert_eq!((no_phase.run, &no_phase.record[..]), (Some(run), &[][..]));
-        let events = vec![Event::Defect(no_phase.defect()), Event::Report(report)];
+        let events = vec![Event::Defect(defect(no_phase)), Event::Report(report)];
         assert_eq!(inbox.work, Work::from([(run, RunWork { events, orders: true })]));
         assert!(inbox.newer);
     }

@@ -20,7 +20,6 @@ mod keeper;
 mod loops;
 mod outbox;
 mod partition;
-mod poison;
 pub mod program;
 mod retention;
 mod shares;

@@ -12,7 +12,9 @@ use tracing::{error, info};
 use windlass_bus::Bus;
 use windlass_store::Store;
 
-use crate::{SchedulerConfig, partition::Partition, poison::DeadLetters};
+use windlass_service::dead_letters::DeadLetters;
+
+use crate::{SchedulerConfig, partition::Partition};
 
 /// The loops that run.
 #[derive(Debug)]

@@ -19,7 +19,11 @@ use windlass_engine::{
     output::{Effect, Output},
 };
 use windlass_proto::{id::RunId, subject::Subject};
-use windlass_service::{fail_point, recurring::Recurring};
+use windlass_service::{
+    dead_letters::{DeadLetters, Refused},
+    fail_point,
+    recurring::Recurring,
+};
 use windlass_store::{Store, StoreError};
 
 use crate::{
@@ -27,7 +31,6 @@ use crate::{
     cache::Cache,
     clock::Clock,
     inbox::{self, Inbox, Work},
-    poison::{DeadLetters, Refused},
     turn::Decision,
 };
 
@@ -135,22 +138,22 @@ impl Partition {
                 self.sweep(&clock).await?;
                 next_sweep = Instant::now() + self.config.sweep;
             }
-            let inboxes: Vec<_> = deliveries.iter().map(|it| Inbox::read(&it.payload)).collect();
-            windlass_bus::hold(&deliveries, self.turn(&inboxes, &clock, stop)).await?;
+            let turn = self.turn(&deliveries, &clock, stop);
+            let newer = windlass_bus::hold(&deliveries, turn).await?;
             fail_point::reach("scheduler.published");
-            settle(deliveries, &inboxes).await?;
+            settle(deliveries, newer).await?;
             fail_point::reach("scheduler.acked");
         }
     }
 
-    /// One turn. Where it fails, the deliveries go back and everything in memory is given up: loading finds out again
-    /// what is owed.
+    /// One turn. Tells of each delivery whether a newer program has to read it. Where it fails, the deliveries go back and
+    /// everything in memory is given up: loading finds out again what is owed.
     async fn turn(
         &mut self,
-        inboxes: &[Inbox],
+        deliveries: &[Delivery],
         clock: &Clock,
         stop: &CancellationToken,
-    ) -> Result<(), TurnError> {
+    ) -> Result<Vec<bool>, TurnError> {
         let mut work = Work::new();
         for run in std::mem::take(&mut self.owing) {
             work.entry(run).or_default().orders = true;
@@ -158,9 +161,12 @@ impl Partition {
         for run in self.cache.due(clock.now()) {
             work.entry(run).or_default().events.push(Event::Wake);
         }
-        for inbox in inboxes {
-            inbox::add(&mut work, inbox.work.clone());
-            self.refused.extend_from_slice(&inbox.refused);
+        let mut newer = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let inbox = Inbox::read(&delivery.payload);
+            inbox::add(&mut work, inbox.work);
+            self.refused.extend(inbox.refused);
+            newer.push(inbox.newer);
         }
         loop {
             let decisions = self.decide(work, clock).await?;
@@ -178,22 +184,23 @@ impl Partition {
                 "version conflict, loading again"
             );
             work = Work::new();
-            for inbox in inboxes {
-                inbox::add(&mut work, inbox.work.clone());
+            for delivery in deliveries {
+                inbox::add(&mut work, Inbox::read(&delivery.payload).work);
             }
             work.retain(|run, _| conflicts.contains(run));
             for run in conflicts {
                 work.entry(run).or_default().orders = true;
             }
         }
-        self.keep_refused(clock).await
+        self.keep_refused(clock).await?;
+        Ok(newer)
     }
 
     /// Puts away what was refused in this turn.
     async fn keep_refused(&mut self, clock: &Clock) -> Result<(), TurnError> {
         let from = Subject::Event { partition: self.number };
         for refused in std::mem::take(&mut self.refused) {
-            self.dead_letters.keep(from, refused, clock.now()).await?;
+            self.dead_letters.keep(from, refused, clock.now().0).await?;
         }
         Ok(())
     }
@@ -231,9 +238,9 @@ impl Partition {
 }
 
 /// Acknowledges what was carried out. What a newer program has to read goes back for it.
-async fn settle(deliveries: Vec<Delivery>, inboxes: &[Inbox]) -> Result<(), BusError> {
-    let settled = deliveries.into_iter().zip(inboxes).map(async |(delivery, inbox)| {
-        if inbox.newer {
+async fn settle(deliveries: Vec<Delivery>, newer: Vec<bool>) -> Result<(), BusError> {
+    let settled = deliveries.into_iter().zip(newer).map(async |(delivery, newer)| {
+        if newer {
             warn!("an event is of a kind that this version does not know: it waits for a newer scheduler");
             delivery.receipt.nak(WAIT_FOR_NEWER).await
         } else {

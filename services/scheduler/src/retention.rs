@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use prost::Message as _;
 use tracing::info;
 use windlass_bus::{Bus, BusError};
 use windlass_engine::time::Timestamp;
-use windlass_proto::{subject::Subject, v1};
+use windlass_proto::{removal, subject::Subject};
 use windlass_store::{Committed, FinishedRuns, Store, StoreError};
 
 /// How many runs are removed between two looks at the store.
@@ -44,10 +43,7 @@ pub(crate) async fn remove_expired(
         for it in &finished.oldest[..expired] {
             // One that was taken up again meanwhile has another version, and stays.
             if let Committed::Done(_) = store.remove(it.run, it.version).await? {
-                let command = v1::command::Command::Remove(v1::Remove {});
-                let command = v1::Command { run_id: it.run.to_string(), command: Some(command) };
-                let payload = bytes::Bytes::from(command.encode_to_vec());
-                bus.publish(Subject::Removal, payload.into()).await?;
+                bus.publish(Subject::Removal, removal::encode(it.run).into()).await?;
                 removed += 1;
             }
         }

@@ -80,7 +80,7 @@ impl Partition {
             if let Err(error) = cached.run.apply(&event, now, &mut decision.output)
                 && let Some(refused) = inbox::refused_by_engine(id, &event, &error)
             {
-                let defect = Event::Defect(refused.defect());
+                let defect = Event::Defect(inbox::defect(&refused));
                 cached
                     .run
                     .apply(&defect, now, &mut decision.output)

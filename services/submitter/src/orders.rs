@@ -6,7 +6,7 @@ use prost::Message as _;
 use tracing::warn;
 use windlass_bus::{Listener, Message};
 use windlass_engine::{event::Order, record::RunState};
-use windlass_proto::{id::RunId, subject::Subject, v1};
+use windlass_proto::{id::RunId, removal, subject::Subject, v1};
 use windlass_service::{
     error::{ApiError, ErrorReason},
     fail_point,
@@ -72,12 +72,8 @@ impl Submitter {
             }
             // A conflict means that somebody has just taken the run up again, or deleted it: look again.
             if let Committed::Done(_) = self.store.remove(run, view.version).await? {
-                let command = v1::Command {
-                    run_id: run.to_string(),
-                    command: Some(v1::command::Command::Remove(v1::Remove {})),
-                };
-                let payload = bytes::Bytes::from(command.encode_to_vec());
-                if let Err(error) = self.bus.publish(Subject::Removal, payload.into()).await {
+                let told = self.bus.publish(Subject::Removal, removal::encode(run).into()).await;
+                if let Err(error) = told {
                     warn!(%run, %error, "launchers will notice late that the run was removed");
                 }
                 return Ok(());

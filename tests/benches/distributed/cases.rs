@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use futures::future::try_join_all;
 use tokio::time::{MissedTickBehavior, interval};
+use windlass_tests::pipelines::{self, Dependencies, chain, wide};
 
 use crate::{
     ceiling::{self, Ceiling},
     counters::{Counters, Counting},
     installation::{Installation, Layout},
     latency::{self, Percentiles},
-    pipelines::{self, Dependencies, chain, wide},
     report::{Aim, as_f64, figure, per, processor, title},
     runs::{self, Witness},
 };

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
+use windlass_servers::processor_seconds;
 
 use crate::installation::{Installation, NAME};
 
@@ -101,7 +102,8 @@ impl<'a> Counting<'a> {
         all.extend(self.installation.programs.iter().map(|it| (it.kind, it.id())));
         let mut seconds = BTreeMap::new();
         for (kind, id) in all {
-            *seconds.entry(kind).or_default() += processor_of(id)?;
+            *seconds.entry(kind).or_default() +=
+                processor_seconds(id).context("the process runs")?;
         }
         Ok(seconds)
     }
@@ -181,17 +183,6 @@ fn servers() -> anyhow::Result<Vec<(&'static str, u32)>> {
     }
     ensure!(servers.len() == 2, "one NATS and one Redis server were started, and not {servers:?}");
     Ok(servers)
-}
-
-/// In seconds, of user and system together: the kernel counts in hundredths.
-fn processor_of(id: u32) -> anyhow::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    let fields = stat.rsplit_once(')').context("a name")?.1;
-    let mut ticks = 0.0;
-    for field in fields.split_whitespace().skip(11).take(2) {
-        ticks += field.parse::<f64>()?;
-    }
-    Ok(ticks / 100.0)
 }
 
 fn field<T: FromStr>(info: &str, name: &str) -> Option<T> {

@@ -13,7 +13,6 @@ mod ceiling;
 mod counters;
 mod installation;
 mod latency;
-mod pipelines;
 mod report;
 mod runs;
 

@@ -15,11 +15,9 @@ use windlass_proto::v1::{
     self, AttemptPhase, RunState, event::Event, run_service_client::RunServiceClient,
     watch_run_response::Event as Watched,
 };
+use windlass_tests::pipelines::{Dependencies, parts};
 
-use crate::{
-    installation::{Installation, NAME},
-    pipelines::{Dependencies, parts},
-};
+use crate::installation::{Installation, NAME};
 
 pub(crate) type Client = RunServiceClient<Channel>;
 

@@ -14,5 +14,6 @@ mod redis;
 pub use certificates::Certificates;
 pub use gate::TcpGate;
 pub use nats::{NatsBuilder, NatsServer};
+pub use process::processor_seconds;
 pub use program::Program;
 pub use redis::{RedisBuilder, RedisServer, SavedState};

@@ -284,3 +284,15 @@ fn free_port() -> u16 {
         }
     }
 }
+
+/// The processor time that a process of this machine has used, in seconds, of user and system together: the kernel counts in
+/// hundredths. None where there is no such process.
+pub fn processor_seconds(id: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let fields = stat.rsplit_once(')')?.1;
+    let mut ticks = 0.0;
+    for field in fields.split_whitespace().skip(11).take(2) {
+        ticks += field.parse::<f64>().ok()?;
+    }
+    Some(ticks / 100.0)
+}

@@ -86,6 +86,21 @@ async fn a_message_that_is_none_is_kept_for_an_operator_and_holds_nobody_up() {
     assert_eq!(cluster.end_of(run).await.state, RunState::Succeeded);
 }
 
+/// A letter about the largest message that a bus takes must be one that it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_large_record_the_beginning_is_kept() {
+    let cluster = Cluster::new();
+    let _scheduler = cluster.scheduler(Ownership::All);
+    let (_launcher, _) = cluster.launcher(taking(Duration::ZERO));
+    let garbage = Bytes::from(vec![0xff; 1 << 20]);
+    let subjects = [Subject::Event { partition: 0 }, Subject::Launch, Subject::Control];
+    for subject in subjects {
+        cluster.bus.publish(subject, garbage.clone().into()).await.expect("published");
+    }
+    let letters = dead_letters(&*cluster.bus, subjects.len()).await;
+    assert!(letters.iter().all(|it| it.record == garbage[..64 << 10]), "the first 64 KiB");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_only_a_newer_scheduler_knows_is_no_poison() {
     let cluster = Cluster::new();

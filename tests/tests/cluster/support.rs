@@ -1,11 +1,6 @@
 //! A cluster to try.
 
-use std::{
-    collections::BTreeMap,
-    num::NonZeroUsize,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +21,7 @@ use windlass_proto::{
 use windlass_scheduler::{Ownership, SchedulerConfig};
 use windlass_store::{MemoryStore, NewRun, ShareRequest, Store, Submission};
 use windlass_submitter::{Submitter, SubmitterConfig};
+use windlass_tests::waiting;
 
 /// Into how many partitions the cluster divides runs.
 pub(crate) const PARTITIONS: u32 = 8;
@@ -186,15 +182,8 @@ impl Drop for Service {
 }
 
 /// Waits for what is to happen.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begin.elapsed() < PATIENCE, "it takes too long until {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    waiting::eventually(PATIENCE, what, look).await
 }
 
 /// A scheduler's share that is renewed so seldom that only what it says itself moves it.

@@ -14,6 +14,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
+use windlass_tests::waiting;
 
 /// How long anything may take that is to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
@@ -117,24 +118,6 @@ impl Drop for Running {
 }
 
 /// Waits for what is to happen.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begin.elapsed() < PATIENCE, "it takes too long until {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The status of a plain HTTP request; none where nobody answers.
-pub(crate) async fn http_status(address: &str, path: &str) -> Option<u16> {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.ok()?;
-    String::from_utf8_lossy(&answer).split_whitespace().nth(1)?.parse().ok()
+pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    waiting::eventually(PATIENCE, what, look).await
 }

@@ -4,11 +4,12 @@
 use std::{collections::BTreeMap, fs};
 
 use windlass_servers::{NatsServer, Program, RedisBuilder, RedisServer};
+use windlass_tests::waiting::http_status;
 
 use crate::{
     documented::{Files, PASSWORD, block, blocks},
     file::{root, text},
-    program::{self, Running, eventually, http_status},
+    program::{self, Running, eventually},
 };
 
 /// What servers say to one who may not do something.

@@ -10,10 +10,11 @@ use std::{
 use tempfile::TempDir;
 use windlass_proto::v1::{self, run_service_client::RunServiceClient};
 use windlass_servers::{NatsServer, RedisServer};
+use windlass_tests::waiting::http_status;
 
 use crate::{
     file::{ComposeFile, Service, text},
-    program::{self, Running, eventually, http_status},
+    program::{self, Running, eventually},
 };
 
 /// `--scale launcher=4`.

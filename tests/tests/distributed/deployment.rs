@@ -21,6 +21,7 @@ use windlass_proto::v1::{
     self, RunState, log_service_client::LogServiceClient, run_service_client::RunServiceClient,
 };
 use windlass_servers::{NatsServer, RedisServer};
+use windlass_tests::waiting;
 
 /// How long anything may take that is to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
@@ -187,7 +188,7 @@ impl Program {
     pub(crate) async fn until_ready(&self) {
         let address = self.address(|told| told.operators.clone());
         eventually(&format!("the {:?} is ready", self.kind), async || {
-            (http_status(&address, "/readyz").await? == 200).then_some(())
+            (waiting::http_status(&address, "/readyz").await? == 200).then_some(())
         })
         .await;
         if matches!(self.kind, Kind::Submitter | Kind::Streamer) {
@@ -199,7 +200,7 @@ impl Program {
     pub(crate) async fn until_unready(&self) {
         let address = self.address(|told| told.operators.clone());
         eventually(&format!("the {:?} is not ready", self.kind), async || {
-            (http_status(&address, "/readyz").await? == 503).then_some(())
+            (waiting::http_status(&address, "/readyz").await? == 503).then_some(())
         })
         .await;
     }
@@ -278,27 +279,9 @@ impl Drop for Program {
     }
 }
 
-/// The status of a plain HTTP request; none where nobody answers.
-async fn http_status(address: &str, path: &str) -> Option<u16> {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.ok()?;
-    String::from_utf8_lossy(&answer).split_whitespace().nth(1)?.parse().ok()
-}
-
 /// Waits for what is to happen.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begin.elapsed() < PATIENCE, "it takes too long until {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    waiting::eventually(PATIENCE, what, look).await
 }
 
 /// Waits until a run has ended, through whatever happens to the submitter meanwhile.

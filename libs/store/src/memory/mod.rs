@@ -244,15 +244,6 @@ impl Store for MemoryStore {
         Ok(self.contents().runs.get_mut(&run).map(|run| run.claim(holder, attempts)))
     }
 
-    async fn assert_claims(
-        &self,
-        run: RunId,
-        holder: &str,
-        attempts: &[(StepIndex, u32)],
-    ) -> Result<Option<Vec<Arc<str>>>, StoreError> {
-        self.claim(run, holder, attempts).await
-    }
-
     async fn read_claims(
         &self,
         run: RunId,

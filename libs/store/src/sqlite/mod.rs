@@ -193,15 +193,6 @@ impl Store for SqliteStore {
         self.desk.ask(move |db| claims::claim(db, run, &holder, &attempts)).await
     }
 
-    async fn assert_claims(
-        &self,
-        run: RunId,
-        holder: &str,
-        attempts: &[(StepIndex, u32)],
-    ) -> Result<Option<Vec<Arc<str>>>, StoreError> {
-        self.claim(run, holder, attempts).await
-    }
-
     async fn read_claims(
         &self,
         run: RunId,

@@ -7,10 +7,10 @@ use windlass_proto::v1::{self, step::Work, submit_large_run_request::Part};
 const CHUNK: usize = 20_000;
 
 /// The steps that a step of a graph of so many waits for.
-pub(crate) type Dependencies = fn(usize, usize) -> Vec<usize>;
+pub type Dependencies = fn(usize, usize) -> Vec<usize>;
 
 /// One step, then all but one at once, then one.
-pub(crate) fn wide(step: usize, steps: usize) -> Vec<usize> {
+pub fn wide(step: usize, steps: usize) -> Vec<usize> {
     match step {
         0 => Vec::new(),
         _ if step + 1 < steps => vec![0],
@@ -18,8 +18,14 @@ pub(crate) fn wide(step: usize, steps: usize) -> Vec<usize> {
     }
 }
 
+/// Layers of 1,000 steps, each with two dependencies in the layer before.
+pub fn layers(step: usize, _: usize) -> Vec<usize> {
+    let Some(above) = step.checked_sub(1000) else { return Vec::new() };
+    vec![above, above / 1000 * 1000 + step * 7919 % 1000]
+}
+
 /// One step after the other.
-pub(crate) fn chain(step: usize, _: usize) -> Vec<usize> {
+pub fn chain(step: usize, _: usize) -> Vec<usize> {
     step.checked_sub(1).into_iter().collect()
 }
 
@@ -34,7 +40,7 @@ fn step(index: usize, steps: usize, dependencies: Dependencies) -> v1::Step {
 }
 
 /// The bytes that the steps of such a pipeline take up, encoded.
-pub(crate) fn encoded_len(steps: usize, dependencies: Dependencies) -> usize {
+pub fn encoded_len(steps: usize, dependencies: Dependencies) -> usize {
     let parts = parts(String::new(), steps, dependencies);
     parts
         .map(|part| match part.part {
@@ -45,7 +51,7 @@ pub(crate) fn encoded_len(steps: usize, dependencies: Dependencies) -> usize {
 }
 
 /// The parts of a submission, made as they are sent.
-pub(crate) fn parts(
+pub fn parts(
     request_id: String,
     steps: usize,
     dependencies: Dependencies,
