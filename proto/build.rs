@@ -14,7 +14,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out_dir.join("windlass.v1.bin"), descriptors.encode_to_vec())?;
+    // Servers read with a codec of their own, and so are made apart.
+    let server_dir = out_dir.join("server");
+    fs::create_dir_all(&server_dir)?;
     tonic_prost_build::configure()
+        .build_client(false)
+        .codec_path("crate::codec::RequestCodec")
+        .extern_path(".windlass.v1", "crate::v1")
+        .out_dir(server_dir)
+        .compile_fds(descriptors.clone())?;
+    tonic_prost_build::configure()
+        .build_server(false)
         // The same message is always encoded to the same bytes, so that digests of it can be compared.
         .btree_map(".")
         // A pipeline may have a million steps: what most of them leave unset must not take room.

@@ -50,6 +50,13 @@ pub fn encoded_len(steps: usize, dependencies: Dependencies) -> usize {
         .sum()
 }
 
+/// A submission in one message: for pipelines that fit into it.
+pub fn whole(request_id: String, steps: usize, dependencies: Dependencies) -> v1::SubmitRunRequest {
+    let steps = (0..steps).map(|index| step(index, steps, dependencies)).collect();
+    let pipeline = v1::Pipeline { name: "benchmark".into(), steps, ..Default::default() };
+    v1::SubmitRunRequest { request_id, pipeline: Some(pipeline), ..Default::default() }
+}
+
 /// The parts of a submission, made as they are sent.
 pub fn parts(
     request_id: String,

@@ -10,7 +10,12 @@ use windlass_proto::v1::{
     log_service_client::LogServiceClient, run_service_client::RunServiceClient,
 };
 
-use crate::{ClientError, Patience, error::root_cause};
+use crate::{
+    ClientError, Patience,
+    backoff::Notice,
+    error::root_cause,
+    scheme::{self, Spoken},
+};
 
 /// The largest message either side takes.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
@@ -31,6 +36,7 @@ pub struct Client {
     pub(crate) runs: RunServiceClient<Channel>,
     pub(crate) logs: LogServiceClient<Channel>,
     pub(crate) patience: Patience,
+    pub(crate) notice: Notice,
 }
 
 /// Whom a client trusts, and who it is, on connections with TLS.
@@ -66,48 +72,25 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// At once if nobody answers there, if it is no address, or if the two sides do not trust each other; after three
-    /// connections if the server closes them unanswered.
+    /// At once if nobody answers there, if it is no address, if one side speaks TLS and the other does not, or if the two do
+    /// not trust each other; after three connections if a server with TLS closes them unanswered.
     pub async fn connect(endpoint: &str) -> Result<Self, ClientError> {
         Self::connect_with(endpoint, &TlsOptions::default()).await
     }
 
     /// The same, where an `https://` address is connected to as `tls` says. They mean nothing to an `http://` address.
     pub async fn connect_with(endpoint: &str, tls: &TlsOptions) -> Result<Self, ClientError> {
-        let invalid = |problem: String| ClientError::InvalidEndpoint {
-            endpoint: endpoint.to_owned(),
-            problem,
-        };
-        let is_https = endpoint.starts_with("https://");
-        if !is_https && !endpoint.starts_with("http://") {
-            return Err(invalid("it begins with neither http:// nor https://".to_owned()));
-        }
-        let untrusted =
-            |problem: String| ClientError::Untrusted { endpoint: endpoint.to_owned(), problem };
-        let mut address = Endpoint::from_shared(endpoint.to_owned())
-            .map_err(|error| invalid(root_cause(&error)))?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true);
-        if is_https {
-            address = address
-                .tls_config(tls_config(tls))
-                .map_err(|error| untrusted(root_cause(&error)))?;
-        }
-        let channel = address.connect().await.map_err(|error| {
-            let problem = root_cause(&error);
-            if is_handshake_failure(&error) {
-                return untrusted(problem);
-            }
-            ClientError::Unreachable { endpoint: endpoint.to_owned(), problem }
-        })?;
-        let client = Self::from_channel(channel);
-        if is_https && let Err(closed) = client.is_let_in().await {
-            let problem = closed.source().map(root_cause).unwrap_or_default();
-            let (endpoint, identified) = (endpoint.to_owned(), tls.identity.is_some());
-            return Err(ClientError::NotLetIn { endpoint, identified, problem });
+        let client = Self::from_channel(channel(endpoint, tls).await?);
+        if is_https(endpoint) {
+            client.is_let_in().await.map_err(|closed| ClientError::NotLetIn {
+                endpoint: endpoint.to_owned(),
+                identified: tls.identity.is_some(),
+                problem: closed.source().map(root_cause).unwrap_or_default(),
+            })?;
+        } else if client.is_cut_off().await
+            && let Some(other) = other_scheme(endpoint, Spoken::Tls).await
+        {
+            return Err(other);
         }
         Ok(client)
     }
@@ -122,6 +105,7 @@ impl Client {
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
             patience: Patience::default(),
+            notice: Notice::default(),
         }
     }
 
@@ -138,6 +122,53 @@ impl Client {
         self.patience = patience;
         self
     }
+}
+
+fn is_https(endpoint: &str) -> bool {
+    endpoint.starts_with("https://")
+}
+
+/// A connection, secured where the address says so. That the server takes it is not known yet.
+async fn channel(endpoint: &str, tls: &TlsOptions) -> Result<Channel, ClientError> {
+    let invalid =
+        |problem: String| ClientError::InvalidEndpoint { endpoint: endpoint.to_owned(), problem };
+    if !is_https(endpoint) && !endpoint.starts_with("http://") {
+        return Err(invalid("it begins with neither http:// nor https://".to_owned()));
+    }
+    let untrusted =
+        |problem: String| ClientError::Untrusted { endpoint: endpoint.to_owned(), problem };
+    let mut address = Endpoint::from_shared(endpoint.to_owned())
+        .map_err(|error| invalid(root_cause(&error)))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true);
+    if is_https(endpoint) {
+        address =
+            address.tls_config(tls_config(tls)).map_err(|error| untrusted(root_cause(&error)))?;
+    }
+    let error = match address.connect().await {
+        Ok(channel) => return Ok(channel),
+        Err(error) => error,
+    };
+    if is_https(endpoint)
+        && let Some(other) = other_scheme(endpoint, Spoken::Plain).await
+    {
+        return Err(other);
+    }
+    let problem = root_cause(&error);
+    if is_handshake_failure(&error) {
+        return Err(untrusted(problem));
+    }
+    Err(ClientError::Unreachable { endpoint: endpoint.to_owned(), problem })
+}
+
+/// What is wrong where a server that cannot be spoken to turns out to speak this.
+async fn other_scheme(endpoint: &str, suspected: Spoken) -> Option<ClientError> {
+    let spoken = scheme::spoken(endpoint).await.filter(|spoken| *spoken == suspected)?;
+    let corrected = scheme::corrected(endpoint, spoken);
+    Some(ClientError::OtherScheme { endpoint: endpoint.to_owned(), corrected })
 }
 
 fn tls_config(options: &TlsOptions) -> ClientTlsConfig {
@@ -199,6 +230,6 @@ mod tests {
         };
         let error = Client::connect(&format!("http://127.0.0.1:{port}")).await.unwrap_err();
         assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
-        assert!(error.to_string().contains("windlass dev"), "{error}");
+        assert!(error.to_string().contains("check the address"), "{error}");
     }
 }

@@ -20,13 +20,21 @@ pub enum ClientError {
     },
     /// Nobody answers at the address.
     #[error(
-        "no Windlass server answers at {endpoint}: {problem}; start one with `windlass dev`, or name another address"
+        "no Windlass server answers at {endpoint}: {problem}; check the address, and that the server runs there"
     )]
     Unreachable {
         /// Where one was looked for.
         endpoint: String,
         /// What the system said.
         problem: String,
+    },
+    /// The server speaks TLS and was addressed without it, or the other way round.
+    #[error("the server at {endpoint} {}: use {corrected}", if corrected.starts_with("https:") { "speaks TLS" } else { "does not speak TLS" })]
+    OtherScheme {
+        /// How it was addressed.
+        endpoint: String,
+        /// How it should be.
+        corrected: String,
     },
     /// Somebody answers at the address, and the two sides do not trust each other, or a certificate cannot be used.
     #[error(
@@ -95,7 +103,9 @@ impl ClientError {
         match self {
             Self::InvalidEndpoint { .. } => Code::InvalidArgument,
             Self::Unreachable { .. } => Code::Unavailable,
-            Self::Untrusted { .. } | Self::NotLetIn { .. } => Code::Unauthenticated,
+            Self::OtherScheme { .. } | Self::Untrusted { .. } | Self::NotLetIn { .. } => {
+                Code::Unauthenticated
+            }
             Self::Refused(refusal) => refusal.code,
             Self::Incomplete(_) => Code::Internal,
         }
@@ -107,6 +117,7 @@ impl ClientError {
             Self::Refused(refusal) => refusal.reason.as_deref(),
             Self::InvalidEndpoint { .. }
             | Self::Unreachable { .. }
+            | Self::OtherScheme { .. }
             | Self::Untrusted { .. }
             | Self::NotLetIn { .. }
             | Self::Incomplete(_) => None,
@@ -119,6 +130,7 @@ impl ClientError {
             Self::Refused(refusal) => &refusal.violations,
             Self::InvalidEndpoint { .. }
             | Self::Unreachable { .. }
+            | Self::OtherScheme { .. }
             | Self::Untrusted { .. }
             | Self::NotLetIn { .. }
             | Self::Incomplete(_) => &[],
@@ -131,6 +143,7 @@ impl ClientError {
             Self::Unreachable { .. } => true,
             Self::Refused(refusal) => refusal.from_transport || refusal.code == Code::Unavailable,
             Self::InvalidEndpoint { .. }
+            | Self::OtherScheme { .. }
             | Self::Untrusted { .. }
             | Self::NotLetIn { .. }
             | Self::Incomplete(_) => false,
@@ -143,6 +156,7 @@ impl ClientError {
             Self::Refused(refusal) => refusal.retry_after,
             Self::InvalidEndpoint { .. }
             | Self::Unreachable { .. }
+            | Self::OtherScheme { .. }
             | Self::Untrusted { .. }
             | Self::NotLetIn { .. }
             | Self::Incomplete(_) => None,

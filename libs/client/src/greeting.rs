@@ -9,7 +9,6 @@ use windlass_proto::v1::GetRunRequest;
 
 use crate::{
     Client, ClientError,
-    backoff::repeat,
     connect::{is_handshake_failure, is_unconnected, timed},
     error,
 };
@@ -30,8 +29,7 @@ impl Client {
     /// Which files the server's steps see, as [`FILES_HEADER`] has it. None where the server does not say: its steps may run
     /// on other machines, or in containers.
     pub async fn files(&self) -> Result<Option<String>, ClientError> {
-        let headers =
-            repeat(self.patience, || async { greet(self).await.map_err(ClientError::from) });
+        let headers = self.repeat(|| async { greet(self).await.map_err(ClientError::from) });
         let headers = headers.await?;
         let files = headers.get(FILES_HEADER).and_then(|files| files.to_str().ok());
         Ok(files.map(str::to_owned))
@@ -55,6 +53,13 @@ impl Client {
             }
         }
         closed
+    }
+
+    /// Whether the connection ends instead of an answer, as where only one of the two sides speaks TLS. Why is not known: the
+    /// server may just end, too.
+    pub(crate) async fn is_cut_off(&self) -> bool {
+        let Ok(Err(status)) = timeout(FIRST_ANSWER, greet(self)).await else { return false };
+        !status.source().is_some_and(is_unconnected)
     }
 }
 

@@ -28,11 +28,12 @@ mod logs;
 mod orders;
 mod pages;
 mod reads;
+mod scheme;
 mod submit;
 mod view;
 mod watch;
 
-pub use backoff::Patience;
+pub use backoff::{Patience, Waiting};
 pub use connect::{Client, ClientIdentity, MAX_MESSAGE_BYTES, TlsOptions};
 pub use download::LogDownload;
 pub use error::{ClientError, FieldViolation, Refusal};

@@ -4,7 +4,7 @@ use windlass_proto::v1::{
     Attempt, ListAttemptsRequest, ListRunsRequest, ListStepsRequest, Run, StepStatus,
 };
 
-use crate::{Client, ClientError, backoff::repeat, connect::timed};
+use crate::{Client, ClientError, connect::timed};
 
 /// A list that is being read, page after page.
 #[derive(Debug)]
@@ -24,9 +24,8 @@ impl<R: Paged> Pages<R> {
         if self.ended {
             return Ok(None);
         }
-        let (items, token) =
-            repeat(self.client.patience, || self.request.clone().fetch(self.client.clone()))
-                .await?;
+        let fetched = self.client.repeat(|| self.request.clone().fetch(self.client.clone()));
+        let (items, token) = fetched.await?;
         self.ended = token.is_empty();
         self.request.turn_to(token);
         Ok(Some(items))

@@ -5,15 +5,13 @@ use windlass_proto::v1::{
     Run, StreamLogsRequest,
 };
 
-use crate::{
-    Client, ClientError, LogDownload, LogLines, Pages, RunWatch, backoff::repeat, connect::timed,
-};
+use crate::{Client, ClientError, LogDownload, LogLines, Pages, RunWatch, connect::timed};
 
 impl Client {
     /// Reads one run.
     pub async fn get(&self, run_id: &str) -> Result<Run, ClientError> {
         let request = GetRunRequest { run_id: run_id.to_owned() };
-        repeat(self.patience, || async {
+        self.repeat(|| async {
             let answer = self.runs.clone().get_run(timed(request.clone())).await?.into_inner();
             answer.run.ok_or(ClientError::Incomplete("run"))
         })

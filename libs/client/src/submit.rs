@@ -9,7 +9,7 @@ use windlass_proto::v1::{
     submit_large_run_request::Part,
 };
 
-use crate::{Client, ClientError, MAX_MESSAGE_BYTES, backoff::repeat, connect::timed};
+use crate::{Client, ClientError, MAX_MESSAGE_BYTES, connect::timed};
 
 /// The most bytes of steps in one message of a large submission.
 pub const MAX_CHUNK_BYTES: usize = 4 << 20;
@@ -23,7 +23,7 @@ impl Client {
         if request.encoded_len() > MAX_MESSAGE_BYTES {
             return self.submit_large(request).await;
         }
-        repeat(self.patience, || async {
+        self.repeat(|| async {
             let answer = self.runs.clone().submit_run(timed(request.clone())).await?.into_inner();
             answer.run.ok_or(ClientError::Incomplete("run"))
         })
@@ -31,7 +31,7 @@ impl Client {
     }
 
     async fn submit_large(&self, request: SubmitRunRequest) -> Result<Run, ClientError> {
-        repeat(self.patience, || async {
+        self.repeat(|| async {
             // The parts are made while they are sent: a second copy of a million steps need not exist whole.
             let parts = iter(Parts::new(request.clone()));
             let answer =
@@ -45,7 +45,7 @@ impl Client {
     pub async fn rerun(&self, run_id: &str, mut request_id: String) -> Result<Run, ClientError> {
         fill_request_id(&mut request_id);
         let request = RerunRunRequest { run_id: run_id.to_owned(), request_id };
-        repeat(self.patience, || async {
+        self.repeat(|| async {
             let answer = self.runs.clone().rerun_run(timed(request.clone())).await?.into_inner();
             answer.run.ok_or(ClientError::Incomplete("run"))
         })

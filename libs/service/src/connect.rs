@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 use windlass_bus::{
     Bus,
@@ -18,8 +18,9 @@ use windlass_store::{
 };
 
 use crate::{
-    health::Check,
+    health::{Check, Readiness},
     program::{Context, ServiceError},
+    recurring::Recurring,
     settings::{self, BusAuthentication, FileError, Program, Settings, StoreMode, StreamStorage},
 };
 
@@ -47,34 +48,12 @@ pub async fn connect(
     let settings = &context.settings;
     let redis = redis_config(settings)?;
     let jetstream = jetstream_config(program, settings)?;
+    let mut waits = Waits { readiness: &context.readiness, troubles: Recurring::default() };
     let connected = async {
-        let (store, durability) = loop {
-            match RedisStore::open(&redis).await {
-                Ok(opened) => break opened,
-                Err(
-                    error @ (RedisOpenError::Unreachable { .. } | RedisOpenError::Refused { .. }),
-                ) => wait("store", &error).await,
-                Err(error) => return Err::<_, ServiceError>(error.into()),
-            }
-        };
-        if durability.is_full() {
-            info!("{durability}");
-        } else {
-            warn!("{durability}");
-        }
-        let bus = loop {
-            match JetStreamBus::connect(jetstream.clone()).await {
-                Ok(bus) => break bus,
-                // A cluster that is only starting takes long to make streams.
-                Err(
-                    error @ (ConnectError::Unreachable { .. }
-                    | ConnectError::Shape(ShapeError::Unavailable { .. })),
-                ) => wait("bus", &error).await,
-                Err(error) => return Err(error.into()),
-            }
-        };
-        record_partitions(&store, settings.installation.partitions).await?;
-        Ok(Connected { bus: Arc::new(bus), store: Arc::new(store) })
+        let store = open_store(&redis, &mut waits).await?;
+        let bus = open_bus(&jetstream, &mut waits).await?;
+        record_partitions(&store, settings.installation.partitions, &mut waits).await?;
+        Ok::<_, ServiceError>(Connected { bus: Arc::new(bus), store: Arc::new(store) })
     };
     let connected = tokio::select! {
         connected = connected => connected?,
@@ -101,20 +80,82 @@ impl Connected {
     }
 }
 
+async fn open_store(
+    config: &RedisConfig,
+    waits: &mut Waits<'_>,
+) -> Result<RedisStore, ServiceError> {
+    let (store, durability) = loop {
+        let error = match RedisStore::open(config).await {
+            Ok(opened) => break opened,
+            Err(error) => error,
+        };
+        let (RedisOpenError::Unreachable { address, why }
+        | RedisOpenError::Refused { address, why }) = &error
+        else {
+            return Err(error.into());
+        };
+        waits.wait("store", &format!("Redis at {address}: {why}"), &error).await;
+    };
+    if durability.is_full() {
+        info!("{durability}");
+    } else {
+        warn!("{durability}");
+    }
+    Ok(store)
+}
+
+async fn open_bus(
+    config: &JetStreamConfig,
+    waits: &mut Waits<'_>,
+) -> Result<JetStreamBus, ServiceError> {
+    loop {
+        let error = match JetStreamBus::connect(config.clone()).await {
+            Ok(bus) => return Ok(bus),
+            Err(error) => error,
+        };
+        let what = match &error {
+            ConnectError::Unreachable { servers, reason } => format!("NATS at {servers}: {reason}"),
+            // A cluster that is only starting takes long to make streams.
+            ConnectError::Shape(ShapeError::Unavailable { what, reason }) => {
+                format!("NATS to answer for {what}: {reason}")
+            }
+            _ => return Err(error.into()),
+        };
+        waits.wait("bus", &what, &error).await;
+    }
+}
+
 /// The first program of an installation fixes the number of partitions; one with another number was not let in when it connected.
-async fn record_partitions(store: &dyn Store, partitions: u32) -> Result<(), ServiceError> {
+async fn record_partitions(
+    store: &dyn Store,
+    partitions: u32,
+    waits: &mut Waits<'_>,
+) -> Result<(), ServiceError> {
     loop {
         match store.install(Installation::new(partitions)).await {
             Ok(_) => return Ok(()),
-            Err(error) if error.is_retryable() => wait("store", &error).await,
+            Err(error) if error.is_retryable() => {
+                waits.wait("store", &format!("Redis: {error}"), &error).await;
+            }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-async fn wait(server: &str, error: &impl std::fmt::Display) {
-    warn!(server, %error, "waiting");
-    sleep(PAUSE).await;
+/// Waits for servers, and says for which: always to operators, in the log now and then.
+struct Waits<'a> {
+    readiness: &'a Readiness,
+    troubles: Recurring,
+}
+
+impl Waits<'_> {
+    async fn wait(&mut self, server: &str, what: &str, error: &impl std::fmt::Display) {
+        self.readiness.wait_for(what);
+        if let Some(untold) = self.troubles.came(&error.to_string(), Instant::now()) {
+            warn!(server, %error, untold, "waiting");
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 fn redis_config(settings: &Settings) -> Result<RedisConfig, ServiceError> {

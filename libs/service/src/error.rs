@@ -41,13 +41,15 @@ pub enum ErrorReason {
     TooLarge,
     /// Something that this service depends on cannot be reached or has no room.
     Unavailable,
+    /// What an attempt wrote is not where the streamer looks.
+    LogOutOfReach,
     /// What is stored cannot be understood.
     Damaged,
 }
 
 impl ErrorReason {
     /// All reasons, in the order of docs/errors.md.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::InvalidRequest,
         Self::InvalidPipeline,
         Self::RequestIdReused,
@@ -60,6 +62,7 @@ impl ErrorReason {
         Self::RunNotPaused,
         Self::TooLarge,
         Self::Unavailable,
+        Self::LogOutOfReach,
         Self::Damaged,
     ];
 
@@ -78,6 +81,7 @@ impl ErrorReason {
             Self::RunNotPaused => "RUN_NOT_PAUSED",
             Self::TooLarge => "TOO_LARGE",
             Self::Unavailable => "UNAVAILABLE",
+            Self::LogOutOfReach => "LOG_OUT_OF_REACH",
             Self::Damaged => "DAMAGED",
         }
     }
@@ -92,7 +96,8 @@ impl ErrorReason {
             | Self::RunEnded
             | Self::RunNotEnded
             | Self::RunSucceeded
-            | Self::RunNotPaused => Code::FailedPrecondition,
+            | Self::RunNotPaused
+            | Self::LogOutOfReach => Code::FailedPrecondition,
             Self::TooLarge => Code::ResourceExhausted,
             Self::Unavailable => Code::Unavailable,
             Self::Damaged => Code::DataLoss,

@@ -15,7 +15,11 @@ use tonic::{
 use tonic_health::ServingStatus;
 use windlass_proto::FILE_DESCRIPTOR_SET;
 
-use crate::{health::Readiness, tls::ServerTls};
+use crate::{
+    connections::{KEEP_ALIVE, tended},
+    health::Readiness,
+    tls::ServerTls,
+};
 
 /// The largest message a service takes.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
@@ -87,7 +91,8 @@ impl GrpcServer {
         }
     }
 
-    /// Serves connections without TLS until `shutdown`, then lets running requests end.
+    /// Serves connections without TLS until `shutdown`, then lets running requests end. A client that does not answer for a
+    /// minute is taken for gone; while the system has no room for connections, those who connect wait.
     pub fn serve<I, IO, IE>(
         &self,
         incoming: I,
@@ -98,7 +103,7 @@ impl GrpcServer {
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         IE: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.serve_by(Server::builder(), incoming, shutdown)
+        self.serve_by(builder(), incoming, shutdown)
     }
 
     /// The same with TLS. A connection whose handshake fails is closed, and the others go on.
@@ -117,7 +122,7 @@ impl GrpcServer {
         IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         IE: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let server = Server::builder().tls_config(tls.config())?;
+        let server = builder().tls_config(tls.config())?;
         Ok(self.serve_by(server, incoming, shutdown))
     }
 
@@ -134,8 +139,67 @@ impl GrpcServer {
     {
         let router = server.add_routes(self.routes.clone());
         async move {
+            let incoming = tended(incoming);
             router.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await?;
             Ok(())
+        }
+    }
+}
+
+/// A server that lets go of clients which are gone without a word.
+fn builder() -> Server {
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt as _, stream};
+    use hyper_util::rt::TokioIo;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+        time::{sleep, timeout},
+    };
+    use tonic::transport::Endpoint;
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+    use super::*;
+
+    /// The client's side of the one connection that a server ever gets.
+    fn connection() -> DuplexStream {
+        let (client, server) = duplex(64 << 10);
+        let incoming = stream::iter([Ok::<_, Infallible>(server)]).chain(stream::pending());
+        let serving = GrpcServer::new().unwrap().serve(incoming, CancellationToken::new());
+        tokio::spawn(serving);
+        client
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_never_speak_and_those_that_answer_no_more_are_let_go() {
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        for said in [&[][..], &preface[..10], &[&preface[..], &settings].concat()] {
+            let mut client = connection();
+            client.write_all(said).await.unwrap();
+            // Until the connection ends; by the clock of the test.
+            let mut answered = Vec::new();
+            let ended = timeout(Duration::from_hours(1), client.read_to_end(&mut answered)).await;
+            ended.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_nothing_to_ask_keeps_its_connection() {
+        let mut connection = Some(TokioIo::new(connection()));
+        let connect =
+            tower::service_fn(move |_| std::future::ready(connection.take().ok_or("there is one")));
+        let channel =
+            Endpoint::from_static("http://in-process").connect_with_connector(connect).await;
+        let mut health = HealthClient::new(channel.unwrap());
+        for _ in 0..3 {
+            health.check(HealthCheckRequest::default()).await.unwrap();
+            sleep(Duration::from_hours(1)).await;
         }
     }
 }

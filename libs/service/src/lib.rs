@@ -12,7 +12,9 @@
 //! Never inside: anything that one service alone needs.
 
 pub mod connect;
+mod connections;
 pub mod dead_letters;
+pub mod descriptors;
 pub mod error;
 pub mod fail_point;
 pub mod grpc;

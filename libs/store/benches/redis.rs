@@ -171,7 +171,7 @@ impl Bench {
             let done = self.store.commit(changes).await.expect("committed");
             let version = |done| match done {
                 Committed::Done(version) => version,
-                Committed::Conflict => panic!("nobody else commits"),
+                other => panic!("nobody else commits: {other:?}"),
             };
             versions = done.into_iter().map(version).collect();
         }

@@ -16,6 +16,7 @@ mod codec;
 pub mod conformance;
 mod group;
 mod memory;
+mod passed_over;
 mod redis;
 mod run;
 mod sqlite;
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 use windlass_engine::{
     event::Order,
-    record::{AttemptRecord, StepIndex, StepRecord},
+    record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 use windlass_proto::id::RunId;
@@ -67,6 +68,9 @@ impl Installation {
 /// Where run state is kept.
 ///
 /// Every method either does all it says, durably, or nothing; after [`StoreError::Unknown`] it may have done either. All may be called again.
+///
+/// What is damaged, or missing, of one run harms that run alone: questions about it are answered with
+/// [`StoreError::Damaged`], and where many runs are looked at it is passed over, and named in the log once.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// The store's time.
@@ -87,7 +91,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// notwithstanding. A run whose record is final leaves the active runs; one whose record is not joins them. Answers in
     /// the order asked.
     ///
-    /// Steps that a run does not have are refused as damage, and then nothing of the call was done.
+    /// What is damaged of one run changes nothing for the others: its own commit is answered with
+    /// [`Committed::Damaged`]. Only what the commit would change is looked at, so that a run can be failed whose steps
+    /// cannot be read. A commit to steps that the run does not have is answered in the same way.
     async fn commit(&self, commits: Vec<Commit>) -> Result<Vec<Committed>, StoreError>;
 
     /// Loads a run as a scheduler needs it.
@@ -104,6 +110,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Reads a run, its steps left out.
     async fn read_run(&self, run: RunId) -> Result<Option<RunView>, StoreError>;
+
+    /// Reads a run's own state and nothing else of it: also where the rest cannot be read.
+    async fn read_record(&self, run: RunId) -> Result<Option<(Version, RunRecord)>, StoreError>;
 
     /// Reads the encoded pipeline of a run.
     async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError>;
@@ -143,11 +152,12 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         steps: &[StepIndex],
     ) -> Result<BTreeMap<StepIndex, Arc<str>>, StoreError>;
 
-    /// Lists at most `limit` runs, the newest first.
+    /// Lists at most `limit` runs, the newest first. Fewer mean that there are no others that can be read.
     async fn list_runs(&self, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, StoreError>;
 
     /// The runs whose record is final and whose inbox is empty: how many there are, and at most `limit` of those that
-    /// ended first, by time and then by id. What ends or is taken up again meanwhile may be in it or not.
+    /// ended first, by time and then by id. What ends or is taken up again meanwhile may be in it or not. One that cannot
+    /// be read may be passed over, and is not counted then.
     async fn finished_runs(&self, limit: usize) -> Result<FinishedRuns, StoreError>;
 
     /// Claims attempts, each a step and the attempt's number, for a holder, such as a host. Who claims an attempt first has
@@ -191,6 +201,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Removes a run that is still at this version, and remembers that it was there: [`Store::create`] will not make it
     /// again. Answers with the version that it had.
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError>;
+
+    /// Removes a run that [cannot be read](Self::read_run), which has no version to be trusted, with all that is found of
+    /// it. Remembers that it was there. False where there is nothing of it, or where it can be read.
+    async fn remove_damaged(&self, run: RunId) -> Result<bool, StoreError>;
+}
+
+fn no_such_step(run: RunId, steps: u32, step: StepIndex) -> String {
+    format!("run {run} has {steps} steps, and none of index {}", step.0)
 }
 
 /// Why a store could not do what it was asked to.
@@ -203,14 +221,16 @@ pub enum StoreError {
     #[error("the store did not say whether it did this: {0}; reading again will tell")]
     Unknown(String),
     /// What is stored cannot be understood.
-    #[error("the store is damaged: {0}; restore it from a copy, or start with a new one")]
+    #[error(
+        "what is stored is damaged: {0}; restore it from a copy, or delete the run that it is of"
+    )]
     Damaged(String),
 }
 
 impl StoreError {
     /// The answer to a question about a step that the run does not have: whoever asks and what is stored do not agree.
     fn no_such_step(run: RunId, steps: u32, step: StepIndex) -> Self {
-        Self::Damaged(format!("run {run} has {steps} steps, and none of index {}", step.0))
+        Self::Damaged(no_such_step(run, steps, step))
     }
 
     /// Whether the same call may work later.

@@ -135,12 +135,14 @@ pub struct Commit {
 }
 
 /// What came of one commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
     /// Durable, and the run now has this version.
     Done(Version),
     /// The run had another version than expected, or is gone: nothing was changed.
     Conflict,
+    /// What the commit would change of the run cannot be understood, for this reason: nothing was changed.
+    Damaged(String),
 }
 
 /// Which runs to list.

@@ -36,6 +36,16 @@ pub(crate) enum AttemptsError {
     Bus(#[from] BusError),
 }
 
+impl AttemptsError {
+    /// Whether the command may be carried out later.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Bus(error) => error.is_retryable(),
+        }
+    }
+}
+
 impl<R: Runtime> Attempts<R> {
     /// Ends attempts of a run; those that do not exist never will.
     pub(crate) async fn stop(&self, run: RunId, keys: &[AttemptKey]) -> Result<(), AttemptsError> {
@@ -45,7 +55,16 @@ impl<R: Runtime> Attempts<R> {
             }
             return Ok(());
         };
-        let Some(places) = claims.preclude(run, keys).await? else {
+        let places = match claims.preclude(run, keys).await {
+            Err(StoreError::Damaged(_)) if self.are_here(keys).await => {
+                for key in keys {
+                    self.runtime.stop(*key).await;
+                }
+                return Ok(());
+            }
+            places => places?,
+        };
+        let Some(places) = places else {
             // The run is gone, and its claims with it: whatever is here of it has to end.
             for key in keys {
                 if self.runtime.probe(*key).await {
@@ -74,8 +93,12 @@ impl<R: Runtime> Attempts<R> {
             }
             return Ok(());
         };
+        let places = match claims.find(run, keys).await {
+            Err(StoreError::Damaged(_)) if self.are_here(keys).await => return Ok(()),
+            places => places?,
+        };
         let mut away = Vec::new();
-        for (key, place) in claims.find(run, keys).await? {
+        for (key, place) in places {
             match place {
                 Place::Here if claims.is_under_way(key) => {}
                 // The claim of one that runs can only have been lost with the store's latest second; its host has claimed
@@ -124,6 +147,16 @@ impl<R: Runtime> Attempts<R> {
         } else {
             away.push((key, host));
         }
+    }
+
+    /// Whether all of these attempts are known here, and so are this host's whatever their claims say: they are reported then.
+    pub(crate) async fn are_here(&self, keys: &[AttemptKey]) -> bool {
+        for key in keys {
+            if !self.runtime.probe(*key).await {
+                return false;
+            }
+        }
+        true
     }
 
     pub(crate) fn report(&self, key: AttemptKey, phase: AttemptPhase) {

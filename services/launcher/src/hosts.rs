@@ -153,7 +153,14 @@ async fn assert_claims<R: Runtime>(
         runs.entry(key.run).or_default().push((StepIndex(key.step), key.attempt));
     }
     for (run, attempts) in runs {
-        let holders = store.assert_claims(run, holder, &attempts).await?;
+        let holders = match store.assert_claims(run, holder, &attempts).await {
+            // One run's claims that cannot be read are no reason to keep this host, with all that runs here, off the list.
+            Err(error @ StoreError::Damaged(_)) => {
+                error!(%run, %error, "it cannot be told to the store what runs here of a run");
+                continue;
+            }
+            holders => holders?,
+        };
         for ((step, attempt), other) in attempts.iter().zip(holders.into_iter().flatten()) {
             if *other != *holder {
                 error!(%run, step = step.0, attempt, %other, "an attempt is held by two hosts");

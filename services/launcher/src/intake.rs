@@ -1,4 +1,5 @@
-//! Takes commands from the bus and has them carried out.
+//! Takes commands from the bus and has them carried out, attempt by attempt where one of them is at fault. Of those that
+//! nothing can be done about the schedulers are told: they would wait for ever.
 //!
 //! Three rows of commands, so that none waits for another: those that need room (LAUNCH, taken only while there is some), those
 //! about attempts that exist (CONTROL), and those that only this host can carry out (HOST).
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::future;
 use prost::Message as _;
 use tokio::time::Instant;
@@ -42,9 +44,14 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(250);
 /// How long a command waits that only a newer program knows.
 const WAIT_FOR_NEWER: Duration = Duration::from_secs(30);
 
+/// The most attempts that one message tells about.
+const TOLD_AT_ONCE: usize = 256;
+
 /// Takes commands and carries them out.
 #[derive(Debug)]
 pub(crate) struct Intake<R> {
+    /// Into how many partitions runs are divided.
+    pub(crate) partitions: u32,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) launches: Arc<Launches<R>>,
     pub(crate) dead_letters: DeadLetters,
@@ -57,6 +64,8 @@ pub(crate) struct Intake<R> {
 enum CommandError {
     #[error(transparent)]
     Attempts(#[from] AttemptsError),
+    #[error("it can never be carried out: {error}")]
+    Refused { run: RunId, error: AttemptsError },
     #[error("it is of no known kind: it waits for a newer launcher")]
     Newer,
     #[error("it cannot be decoded: {0}; its sender is broken")]
@@ -69,11 +78,17 @@ impl CommandError {
     /// After how long the command is to be tried again; none where that is of no use.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Attempts(AttemptsError::Store(error)) if !error.is_retryable() => None,
-            Self::Attempts(AttemptsError::Bus(error)) if !error.is_retryable() => None,
             Self::Attempts(_) => Some(PAUSE_AFTER_ERROR),
             Self::Newer => Some(WAIT_FOR_NEWER),
-            Self::Decode(_) | Self::RunId(_) => None,
+            Self::Refused { .. } | Self::Decode(_) | Self::RunId(_) => None,
+        }
+    }
+
+    /// The run that the command is about, where it could be read.
+    fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Refused { run, .. } => Some(*run),
+            Self::Attempts(_) | Self::Newer | Self::Decode(_) | Self::RunId(_) => None,
         }
     }
 }
@@ -128,8 +143,7 @@ impl<R: Runtime> Intake<R> {
         self.settle(subject, delivery, carried_out).await
     }
 
-    /// Acknowledges a command that was carried out. One that can never be carried out is put where an operator finds it: the
-    /// scheduler asks again for what it misses.
+    /// Acknowledges a command that was carried out. One that can never be carried out is put where an operator finds it.
     async fn settle(
         &self,
         subject: Subject,
@@ -144,8 +158,8 @@ impl<R: Runtime> Intake<R> {
                 }
                 return delivery.receipt.nak(delay).await;
             }
-            let (reason, record) = (error.to_string(), delivery.payload.clone());
-            let refused = Refused { run: None, reason, record };
+            let (run, reason, record) = (error.run(), error.to_string(), delivery.payload.clone());
+            let refused = Refused { run, reason, record };
             self.dead_letters.keep(subject, refused, clock::now().0).await?;
         }
         delivery.receipt.ack().await
@@ -158,20 +172,92 @@ impl<R: Runtime> Intake<R> {
     async fn carry_out(&self, payload: &[u8], room: usize) -> Result<(), CommandError> {
         let command = v1::Command::decode(payload)?;
         let run: RunId = command.run_id.parse()?;
+        let body = command.command.ok_or(CommandError::Newer)?;
+        let error = match self.obey(run, body, room).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(error) => error,
+        };
+        // Rare enough to be read a second time.
+        let again = v1::Command::decode(payload)?.command;
+        let mut refused = Vec::new();
+        for (attempt, part) in again.iter().flat_map(parts) {
+            match self.obey(run, part, room).await {
+                Ok(()) => {}
+                Err(error) if error.is_retryable() => return Err(error.into()),
+                Err(error) => refused.push(defect(attempt, &error)),
+            }
+        }
+        if refused.is_empty() {
+            return Ok(());
+        }
+        self.tell(run, refused).await?;
+        Err(CommandError::Refused { run, error })
+    }
+
+    async fn obey(&self, run: RunId, body: Body, room: usize) -> Result<(), AttemptsError> {
         let attempts = &self.launches.attempts;
-        match command.command.ok_or(CommandError::Newer)? {
-            Body::Launch(launch) => self.launches.launch(run, launch, room).await?,
+        match body {
+            Body::Launch(launch) => self.launches.launch(run, launch, room).await,
             Body::Stop(stop) => {
                 let keys: Vec<_> = stop.attempts.into_iter().map(|it| key(run, it)).collect();
-                attempts.stop(run, &keys).await?;
+                attempts.stop(run, &keys).await
             }
             Body::Probe(probe) => {
                 let keys: Vec<_> = probe.attempts.into_iter().map(|it| key(run, it)).collect();
-                attempts.probe(run, &keys).await?;
+                attempts.probe(run, &keys).await
             }
             // Told to all on a subject of its own.
-            Body::Remove(_) => {}
+            Body::Remove(_) => Ok(()),
+        }
+    }
+
+    /// Tells a run's scheduler of attempts that nothing can be done about.
+    async fn tell(&self, run: RunId, events: Vec<v1::Event>) -> Result<(), AttemptsError> {
+        let subject = Subject::Event { partition: run.partition(self.partitions) };
+        for events in events.chunks(TOLD_AT_ONCE) {
+            let events = v1::RunEvents { run_id: run.to_string(), events: events.to_vec() };
+            let batch = v1::EventBatch { runs: vec![events] };
+            self.bus.publish(subject, Bytes::from(batch.encode_to_vec()).into()).await?;
         }
         Ok(())
     }
+}
+
+/// The attempts of a command, and for each the same command about it alone.
+fn parts(body: &Body) -> Vec<(v1::AttemptRef, Body)> {
+    let alone = |attempt: &v1::AttemptRef| {
+        let attempts = vec![*attempt];
+        let part = match body {
+            Body::Launch(it) => Body::Launch(v1::Launch { generation: it.generation, attempts }),
+            Body::Stop(_) => Body::Stop(v1::Stop { attempts }),
+            Body::Probe(_) => Body::Probe(v1::Probe { attempts }),
+            Body::Remove(_) => Body::Remove(v1::Remove {}),
+        };
+        (*attempt, part)
+    };
+    let attempts = match body {
+        Body::Launch(it) => &it.attempts[..],
+        Body::Stop(it) => &it.attempts,
+        Body::Probe(it) => &it.attempts,
+        Body::Remove(_) => &[],
+    };
+    attempts.iter().map(alone).collect()
+}
+
+/// The report of an attempt of which nobody can tell any more what becomes: its run fails, and does not wait for it.
+fn defect(attempt: v1::AttemptRef, error: &AttemptsError) -> v1::Event {
+    let v1::AttemptRef { step, attempt } = attempt;
+    let message = format!(
+        "nobody can tell what becomes of attempt {attempt} of the step of index {step}: {error}; should a host have begun it, it goes on there until it ends"
+    );
+    let report = v1::AttemptReport {
+        step,
+        attempt,
+        phase: v1::AttemptPhase::Ended.into(),
+        reason: v1::Reason::RunDefect.into(),
+        message,
+        ..v1::AttemptReport::default()
+    };
+    v1::Event { event: Some(v1::event::Event::Report(report)) }
 }

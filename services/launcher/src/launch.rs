@@ -16,7 +16,7 @@ use windlass_proto::{
     v1::{self, command::Command as Body},
 };
 use windlass_service::fail_point;
-use windlass_store::{RunView, Store};
+use windlass_store::{RunView, Store, StoreError};
 
 use crate::{
     attempts::{Attempts, AttemptsError},
@@ -160,7 +160,12 @@ impl<R: Runtime> Launches<R> {
             return Ok(wanted);
         };
         let (mut here, mut away) = (Vec::new(), Vec::new());
-        for (key, place) in claims.claim(run, &wanted).await?.unwrap_or_default() {
+        let places = match claims.claim(run, &wanted).await {
+            // They have begun before, and claims are of no use any more.
+            Err(StoreError::Damaged(_)) if self.attempts.are_here(&wanted).await => None,
+            places => places?,
+        };
+        for (key, place) in places.unwrap_or_default() {
             match place {
                 Place::Here => here.push(key),
                 Place::There(host) => self.attempts.expect_there(key, host, &mut away),

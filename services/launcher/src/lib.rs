@@ -82,6 +82,7 @@ impl<R: Runtime> Launcher<R> {
             plans: Plans::default(),
         });
         let intake = Intake {
+            partitions,
             bus: bus.clone(),
             launches: launches.clone(),
             dead_letters: DeadLetters::new(bus.clone()),

@@ -42,10 +42,6 @@ enum HostError {
         "the path of this program cannot be found out, and it starts itself for each attempt: {0}; start it by its full path"
     )]
     OwnPath(#[source] io::Error),
-    #[error(
-        "`launcher.host` is `{0}`, which cannot be the name of a directory; use letters, digits, `-`, `_` and `.`"
-    )]
-    NotAName(String),
 }
 
 async fn serve(context: Context) -> Result<(), ServiceError> {
@@ -86,13 +82,10 @@ async fn launch<R: Runtime>(
     launcher.run(context.shutdown).await;
 }
 
-/// Each host has a directory of its own in the one that launchers share with streamers.
+/// Each host has a directory of its own in the one that launchers share with streamers. That its name is one for a directory,
+/// the settings have been checked for.
 fn process_config(settings: &LauncherSettings) -> Result<ProcessConfig, HostError> {
     let host = settings.host_name().map_err(HostError::Name)?;
-    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if host.is_empty() || host.starts_with('.') || !host.bytes().all(lawful) {
-        return Err(HostError::NotAName(host));
-    }
     let program = env::current_exe().map_err(HostError::OwnPath)?;
     let supervisor = Supervisor { program, args: vec![SUPERVISE.into()] };
     let mut config = ProcessConfig::new(settings.directory.join(&host), supervisor);

@@ -1,21 +1,26 @@
-//! Tells schedulers what a runtime reports: what came in while the messages before were on their way goes into the next ones.
+//! Tells schedulers what a runtime reports: what came in while a partition's message before was on its way goes into its next one.
+//!
+//! An end is told at once: other steps wait for it. That an attempt exists or runs waits a little for something to travel with:
+//! nothing starts because of it, and a message, a turn of a scheduler and a commit cost as much for one report as for
+//! many.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures::future;
+use futures::{StreamExt as _, future, stream::FuturesUnordered};
 use prost::Message as _;
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use windlass_bus::{Bus, BusError};
+use windlass_engine::event::AttemptPhase;
 use windlass_proto::{convert, id::RunId, subject::Subject, v1};
 use windlass_service::{fail_point, recurring::Recurring};
 
@@ -26,6 +31,9 @@ const REPORTS: usize = 8192;
 
 /// The size, in bytes, at which a message is full; its last report may be larger. Keeps it below the megabyte that buses take.
 const MESSAGE_BYTES: usize = 256 << 10;
+
+/// How long the report of a start may wait for others. Far less than a person sees, or than a timer may be late.
+const COMPANY: Duration = Duration::from_millis(20);
 
 /// How long to wait after the bus has failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(250);
@@ -41,39 +49,72 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let mut batch = Vec::new();
+    let mut waiting: BTreeMap<u32, Draft> = BTreeMap::new();
+    let (mut under_way, mut busy) = (FuturesUnordered::new(), BTreeSet::new());
     loop {
-        let received = tokio::select! {
-            received = reports.recv_many(&mut batch, REPORTS) => received,
+        let ready = waiting.iter().filter(|waiting| !busy.contains(waiting.0));
+        let due = ready.map(|(_, draft)| draft.due).min();
+        tokio::select! {
+            received = reports.recv_many(&mut batch, REPORTS) => if received == 0 { break },
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            Some(partition) = under_way.next() => { busy.remove(&partition); }
             () = stop.cancelled() => break,
-        };
-        if received == 0 {
-            return;
         }
-        tell(&mut batch, partitions, &bus, &stop).await;
+        let now = Instant::now();
+        sort_in(batch.drain(..), partitions, now, &mut waiting);
+        // The messages of a partition go one after the other, and no partition waits for another one.
+        let may_go =
+            |partition: &u32, draft: &mut Draft| draft.due <= now && busy.insert(*partition);
+        for (partition, draft) in waiting.extract_if(.., may_go) {
+            under_way.push(tell(partition, draft, &bus, &stop));
+        }
     }
     while let Ok(report) = reports.try_recv() {
         batch.push(report);
     }
+    sort_in(batch.drain(..), partitions, Instant::now(), &mut waiting);
     let never = CancellationToken::new();
-    if timeout(LAST_WORDS, tell(&mut batch, partitions, &bus, &never)).await.is_err() {
+    let rest = async {
+        while under_way.next().await.is_some() {}
+        future::join_all(waiting.into_iter().map(|(it, draft)| tell(it, draft, &bus, &never))).await
+    };
+    if timeout(LAST_WORDS, rest).await.is_err() {
         warn!("the last reports were not told; schedulers will ask for them");
     }
 }
 
-/// Publishes what is in a batch: partitions beside each other, the messages of one in order.
-async fn tell(
-    batch: &mut Vec<Report>,
+/// Adds reports to what waits for each partition; the reports of a run stay in order.
+fn sort_in(
+    reports: impl Iterator<Item = Report>,
     partitions: u32,
-    bus: &Arc<dyn Bus>,
-    stop: &CancellationToken,
+    now: Instant,
+    waiting: &mut BTreeMap<u32, Draft>,
 ) {
-    let messages = by_partition(batch.drain(..), partitions);
-    let told = messages.into_iter().map(|(partition, messages)| {
-        publish(Subject::Event { partition }, messages.into(), bus, stop)
-    });
+    for Report { run, report } in reports {
+        let due = if tells_a_start(&report.phase) { now + COMPANY } else { now };
+        let draft = waiting.entry(run.partition(partitions)).or_insert_with(|| Draft::due(due));
+        draft.due = draft.due.min(due);
+        draft.add(run, &report);
+    }
+}
+
+/// Whether no step waits for what is reported.
+fn tells_a_start(phase: &AttemptPhase) -> bool {
+    match phase {
+        AttemptPhase::Starting | AttemptPhase::Running => true,
+        AttemptPhase::Succeeded(_)
+        | AttemptPhase::Failed(_)
+        | AttemptPhase::Stopped
+        | AttemptPhase::NotCreated => false,
+    }
+}
+
+/// Publishes what is for a partition, and says which one that was.
+async fn tell(partition: u32, draft: Draft, bus: &Arc<dyn Bus>, stop: &CancellationToken) -> u32 {
     fail_point::reach("launcher.reporting");
-    future::join_all(told).await;
+    publish(Subject::Event { partition }, draft.messages.into(), bus, stop).await;
     fail_point::reach("launcher.reported");
+    partition
 }
 
 /// Publishes messages in their order. One that finds no room is parted: where there is little, small ones find some.
@@ -125,21 +166,11 @@ fn halves(mut first: v1::EventBatch) -> (v1::EventBatch, v1::EventBatch) {
     (first, second)
 }
 
-/// The messages for each partition; the reports of a run stay in order.
-fn by_partition(
-    reports: impl Iterator<Item = Report>,
-    partitions: u32,
-) -> BTreeMap<u32, Vec<v1::EventBatch>> {
-    let mut drafts: BTreeMap<u32, Draft> = BTreeMap::new();
-    for Report { run, report } in reports {
-        drafts.entry(run.partition(partitions)).or_default().add(run, &report);
-    }
-    drafts.into_iter().map(|(partition, draft)| (partition, draft.messages)).collect()
-}
-
 /// Messages of one partition being put together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Draft {
+    /// When they have to be on their way.
+    due: Instant,
     messages: Vec<v1::EventBatch>,
     /// Of the last message.
     bytes: usize,
@@ -148,6 +179,10 @@ struct Draft {
 }
 
 impl Draft {
+    fn due(due: Instant) -> Self {
+        Self { due, messages: Vec::new(), bytes: 0, places: HashMap::new() }
+    }
+
     fn add(&mut self, run: RunId, report: &windlass_engine::event::AttemptReport) {
         if self.messages.is_empty() || self.bytes >= MESSAGE_BYTES {
             self.messages.push(v1::EventBatch::default());
@@ -169,28 +204,24 @@ impl Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use windlass_engine::{
-        event::{AttemptPhase, AttemptReport},
-        record::StepIndex,
-    };
+    use windlass_engine::{event::AttemptReport, record::StepIndex};
+
+    fn report(step: u32, phase: AttemptPhase) -> Report {
+        let (step, attempt) = (StepIndex(step), 1);
+        let (created_at, started_at, ended_at) = (None, None, None);
+        let run = "run_0123456789abcdefghijklmnop".parse().unwrap();
+        let report = AttemptReport { step, attempt, phase, created_at, started_at, ended_at };
+        Report { run, report }
+    }
 
     #[test]
     fn messages_stay_small_and_the_reports_of_a_run_in_order() {
-        let run: RunId = "run_0123456789abcdefghijklmnop".parse().unwrap();
         let outputs = "x".repeat(60 << 10);
-        let report = |step| Report {
-            run,
-            report: AttemptReport {
-                step: StepIndex(step),
-                attempt: 1,
-                phase: AttemptPhase::Succeeded(Some(outputs.as_str().into())),
-                created_at: None,
-                started_at: None,
-                ended_at: None,
-            },
-        };
-        let messages = by_partition((0..20).map(report), 4);
-        let [(_, messages)] = &messages.into_iter().collect::<Vec<_>>()[..] else {
+        let report = |step| report(step, AttemptPhase::Succeeded(Some(outputs.as_str().into())));
+        let mut waiting = BTreeMap::new();
+        sort_in((0..10).map(report), 4, Instant::now(), &mut waiting);
+        sort_in((10..20).map(report), 4, Instant::now(), &mut waiting);
+        let [Draft { messages, .. }] = &waiting.into_values().collect::<Vec<_>>()[..] else {
             panic!("one run is in one partition")
         };
         assert!(messages.iter().all(|it| it.encoded_len() < MESSAGE_BYTES + (64 << 10)));
@@ -203,6 +234,20 @@ mod tests {
             .collect();
         assert_eq!(steps, (0..20).collect::<Vec<_>>());
         assert!(messages.len() > 1);
+    }
+
+    #[test]
+    fn the_report_of_a_start_waits_a_little_and_goes_with_the_first_end() {
+        let (now, mut waiting) = (Instant::now(), BTreeMap::new());
+        let later = now + COMPANY / 2;
+        let mut due_after = |phase, now| {
+            sort_in([report(0, phase)].into_iter(), 1, now, &mut waiting);
+            waiting[&0].due
+        };
+        assert_eq!(due_after(AttemptPhase::Starting, now), now + COMPANY);
+        assert_eq!(due_after(AttemptPhase::Running, later), now + COMPANY, "no longer for another");
+        assert_eq!(due_after(AttemptPhase::Stopped, later), later);
+        assert_eq!(due_after(AttemptPhase::Running, later), later);
     }
 
     #[test]

@@ -60,7 +60,12 @@ impl Inbox {
             match event.event {
                 Some(v1::event::Event::Submitted(_)) => work.events.push(Event::Submitted),
                 Some(v1::event::Event::Order(_)) => work.orders = true,
-                Some(v1::event::Event::Report(report)) => {
+                Some(v1::event::Event::Report(mut report)) => {
+                    if report.reason() == v1::Reason::RunDefect {
+                        // Nobody can tell what becomes of the attempt: its run fails, and does not wait for it.
+                        work.events.push(Event::Defect(report.message.as_str().into()));
+                        report.set_reason(v1::Reason::Lost);
+                    }
                     let record = report.encode_to_vec();
                     match convert::report_from_proto(report) {
                         Ok(report) => work.events.push(Event::Report(report)),
@@ -153,6 +158,29 @@ mod tests {
         let events = vec![Event::Defect(defect(no_phase)), Event::Report(report)];
         assert_eq!(inbox.work, Work::from([(run, RunWork { events, orders: true })]));
         assert!(inbox.newer);
+    }
+
+    #[test]
+    fn an_attempt_that_nobody_can_tell_of_fails_its_run_and_has_ended() {
+        let run: RunId = "run_0123456789abcdefghijklmnop".parse().unwrap();
+        let told = v1::AttemptReport {
+            step: 3,
+            attempt: 1,
+            phase: v1::AttemptPhase::Ended.into(),
+            reason: v1::Reason::RunDefect.into(),
+            message: "its claim is damaged".into(),
+            ..v1::AttemptReport::default()
+        };
+        let lost = v1::AttemptReport { reason: v1::Reason::Lost.into(), ..told.clone() };
+        let event = v1::Event { event: Some(v1::event::Event::Report(told)) };
+        let batch = v1::EventBatch {
+            runs: vec![v1::RunEvents { run_id: run.to_string(), events: vec![event] }],
+        };
+        let inbox = Inbox::read(&batch.encode_to_vec().into());
+        let ended = Event::Report(convert::report_from_proto(lost).unwrap());
+        let events = vec![Event::Defect("its claim is damaged".into()), ended];
+        assert_eq!(inbox.work, Work::from([(run, RunWork { events, orders: false })]));
+        assert_eq!(inbox.refused, []);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 use windlass_bus::{Bus, BusError};
 use windlass_engine::time::Timestamp;
 use windlass_proto::{removal, subject::Subject};
@@ -42,9 +42,17 @@ pub(crate) async fn remove_expired(
         let mut removed = 0;
         for it in &finished.oldest[..expired] {
             // One that was taken up again meanwhile has another version, and stays.
-            if let Committed::Done(_) = store.remove(it.run, it.version).await? {
-                bus.publish(Subject::Removal, removal::encode(it.run).into()).await?;
-                removed += 1;
+            match store.remove(it.run, it.version).await {
+                Ok(Committed::Done(_)) => {
+                    bus.publish(Subject::Removal, removal::encode(it.run).into()).await?;
+                    removed += 1;
+                }
+                Ok(Committed::Conflict) => {}
+                // It was found to be well a moment ago, and is passed over from now on.
+                Ok(Committed::Damaged(why)) | Err(StoreError::Damaged(why)) => {
+                    warn!(run = %it.run, why, "a run is not removed");
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         if removed > 0 {

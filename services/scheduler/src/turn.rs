@@ -13,13 +13,14 @@ use windlass_bus::Message;
 use windlass_engine::{
     event::Event,
     output::{AttemptRef, Effect, Output},
-    record::StepIndex,
+    record::{RunRecord, StepIndex},
     run::{Mismatch, Run},
+    time::Timestamp,
 };
 use windlass_pipeline::compile::{self, CompileError};
 use windlass_proto::{encoded::EncodedPipeline, id::RunId, subject::Subject};
 use windlass_service::fail_point;
-use windlass_store::{Commit, Committed, PlacedOrder, RunView, StoreError, StoredRun};
+use windlass_store::{Commit, Committed, PlacedOrder, RunView, StoreError, StoredRun, Version};
 
 use crate::{
     clock::Clock,
@@ -106,13 +107,7 @@ impl Partition {
                 return Ok(None);
             }
             Err(error @ StoreError::Damaged(_)) => {
-                // Its state may be readable where its steps are not.
-                let condemned = match self.store.read_run(id).await {
-                    Ok(Some(view)) => self.condemn(id, view, &[], &error, clock).await,
-                    Ok(None) => Ok(()),
-                    Err(error) => Err(error.into()),
-                };
-                return self.unless_damaged(id, condemned).map(|()| None);
+                return self.fail_unreadable(id, &[], &error, clock.now()).await.map(|()| None);
             }
             Err(error) => return Err(error.into()),
         };
@@ -121,7 +116,10 @@ impl Partition {
         match revive(id, &stored) {
             // Nobody knows which of its effects were carried out.
             Ok(run) => {
-                decision.output.effects.extend(run.outstanding());
+                // One that was failed since it was damaged may have attempts that nobody will decide about any more.
+                if !run.record().state.is_final() {
+                    decision.output.effects.extend(run.outstanding());
+                }
                 self.cache.insert(id, run, version, created_at);
                 Ok(Some(orders))
             }
@@ -134,10 +132,42 @@ impl Partition {
                         Effect::Stop(AttemptRef { step, attempt: record.attempt })
                     })
                     .collect();
-                let condemned = self.condemn(id, stored.view, &in_flight, &error, clock).await;
+                let RunView { version, record, .. } = stored.view;
+                let condemned =
+                    self.condemn(id, version, record, &in_flight, &error, clock.now()).await;
                 self.unless_damaged(id, condemned).map(|()| None)
             }
         }
+    }
+
+    /// Fails a run of which something is damaged: its own state may be readable where the rest is not.
+    async fn fail_unreadable(
+        &mut self,
+        id: RunId,
+        stops: &[Effect],
+        error: &StoreError,
+        now: Timestamp,
+    ) -> Result<(), TurnError> {
+        let condemned = match self.store.read_record(id).await {
+            Ok(Some((version, record))) => {
+                self.condemn(id, version, record, stops, error, now).await
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        self.unless_damaged(id, condemned)
+    }
+
+    /// Fails a run to which nothing more can be committed, and has all of its attempts stopped.
+    async fn give_up_damaged(&mut self, id: RunId, why: String) -> Result<(), TurnError> {
+        let stop = |effect| match effect {
+            Effect::Launch(it) | Effect::Stop(it) | Effect::Probe(it) => Effect::Stop(it),
+        };
+        let cached = self.cache.get_mut(id).map(|cached| cached.run.outstanding());
+        let stops: Vec<Effect> = cached.into_iter().flatten().map(stop).collect();
+        self.cache.remove(id);
+        let now = self.store.now().await?;
+        self.fail_unreadable(id, &stops, &StoreError::Damaged(why), now).await
     }
 
     /// Passes over a run that cannot even be failed: the others of the partition must not wait for it.
@@ -151,7 +181,7 @@ impl Partition {
         };
         let cause = format!("{id}: {error}");
         if let Some(untold) = self.troubles.came(&cause, Instant::now()) {
-            error!(run = %id, %error, untold, "the run can neither be read nor failed: restore its keys in the store, or remove them");
+            error!(run = %id, %error, untold, "the run can neither be read nor failed: restore its keys in the store from a copy, or delete the run");
         }
         Ok(())
     }
@@ -160,21 +190,21 @@ impl Partition {
     async fn condemn(
         &mut self,
         id: RunId,
-        view: RunView,
+        version: Version,
+        mut record: RunRecord,
         stops: &[Effect],
         error: &impl ToString,
-        clock: &Clock,
+        now: Timestamp,
     ) -> Result<(), TurnError> {
         let orders = self.store.read_orders(id).await.unwrap_or_default();
-        let mut record = view.record;
-        let newly = record.condemn(inbox::unreadable(error), clock.now());
+        let newly = record.condemn(inbox::unreadable(error), now);
         if !newly && orders.is_empty() {
             return Ok(());
         }
         let generation = record.launch_generation;
         let commit = Commit {
             run: id,
-            expected: view.version,
+            expected: version,
             commit: Uuid::new_v4().as_u64_pair().0,
             record,
             steps: Vec::new(),
@@ -183,13 +213,17 @@ impl Partition {
             orders_taken: orders.last().map(|order| order.sequence),
         };
         // Who was faster has found the same, or will.
-        if let [Committed::Done(after)] = self.store.commit(vec![commit]).await?[..] {
-            let mut messages =
-                outbox::commands(id, generation, stops, self.config.command_size.get());
-            let change = outbox::change(id, view.version, after, &[]);
-            messages.push((Subject::Change { run: id }, change));
-            self.send(messages).await?;
-            error!(run = %id, error = error.to_string(), "the run has failed: what is stored of it cannot be read");
+        match self.store.commit(vec![commit]).await?.pop() {
+            Some(Committed::Done(after)) => {
+                let mut messages =
+                    outbox::commands(id, generation, stops, self.config.command_size.get());
+                let change = outbox::change(id, version, after, &[]);
+                messages.push((Subject::Change { run: id }, change));
+                self.send(messages).await?;
+                error!(run = %id, error = error.to_string(), "the run has failed: what is stored of it cannot be read");
+            }
+            Some(Committed::Damaged(why)) => return Err(StoreError::Damaged(why).into()),
+            Some(Committed::Conflict) | None => {}
         }
         Ok(())
     }
@@ -234,6 +268,7 @@ impl Partition {
             if commits.is_empty() { Vec::new() } else { self.store.commit(commits).await? };
         fail_point::reach("scheduler.committed");
         let mut conflicts = BTreeSet::new();
+        let mut damaged = BTreeMap::new();
         let mut changes = Vec::new();
         for ((id, before), outcome) in runs.into_iter().zip(outcomes) {
             match outcome {
@@ -249,9 +284,15 @@ impl Partition {
                     self.cache.remove(id);
                     conflicts.insert(id);
                 }
+                Committed::Damaged(why) => {
+                    damaged.insert(id, why);
+                }
             }
         }
-        decisions.retain(|id, _| !conflicts.contains(id));
+        decisions.retain(|id, _| !conflicts.contains(id) && !damaged.contains_key(id));
+        for (id, why) in damaged {
+            self.give_up_damaged(id, why).await?;
+        }
         self.publish(&decisions, changes).await?;
         self.forget_ended(decisions.into_keys());
         Ok(conflicts)

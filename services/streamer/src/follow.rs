@@ -19,6 +19,7 @@ use windlass_store::Store;
 use crate::{
     merge::{Line, Merge},
     places::LogPlaces,
+    reach,
     targets::{Targets, unreadable},
 };
 
@@ -36,6 +37,10 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How often the state is read although no change was heard: one may have been lost.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long no log at all of what has begun may be found before those who follow are told: where directories are shared, a new
+/// file may be seen that much later.
+const BLIND: Duration = Duration::from_secs(30);
 
 /// How many steps are read from the store at once.
 const STEPS_AT_ONCE: u32 = 10_000;
@@ -91,6 +96,8 @@ pub(crate) struct Follow {
     over: bool,
     /// When the whole state was read.
     state_read: Instant,
+    /// Since when something has begun and no log was found.
+    blind_since: Option<Instant>,
 }
 
 type Reply = Result<Vec<v1::LogLine>, ApiError>;
@@ -134,6 +141,7 @@ impl Follow {
             merge: Merge::default(),
             over: false,
             state_read: Instant::now(),
+            blind_since: None,
         })
     }
 
@@ -164,10 +172,33 @@ impl Follow {
             let over = self.over || !self.selection.follow;
             while self.send_next(replies).await? {}
             if over {
-                return Ok(());
+                return self.check_reach().await;
             }
+            self.check_sight().await?;
             self.hear().await?;
         }
+    }
+
+    /// Tells what could not be found of what was to be read: an end without a word would say that nothing was written.
+    async fn check_reach(&mut self) -> Result<(), Stop> {
+        let unseen = self.merge.unseen();
+        match reach::out_of_reach(&*self.store, &self.targets, unseen).await? {
+            Some(error) => Err(Stop::Failed(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the same before the end, where there is nothing to follow.
+    async fn check_sight(&mut self) -> Result<(), Stop> {
+        if !self.merge.is_blind() {
+            self.blind_since = None;
+            return Ok(());
+        }
+        if self.blind_since.get_or_insert_with(Instant::now).elapsed() < BLIND {
+            return Ok(());
+        }
+        self.blind_since = None;
+        self.check_reach().await
     }
 
     /// Sends the next batch. False if there is none for now.

@@ -14,6 +14,7 @@ mod follow;
 mod merge;
 mod places;
 pub mod program;
+mod reach;
 mod targets;
 mod text;
 

@@ -29,6 +29,8 @@ struct Source {
     path: Option<PathBuf>,
     offset: u64,
     read: VecDeque<LogRecord>,
+    /// The attempt has run, as far as is known.
+    began: bool,
     /// Nothing will be written to it any more.
     complete: bool,
     /// It cannot be read any further.
@@ -41,22 +43,50 @@ pub(crate) struct Merge {
     sources: BTreeMap<AttemptKey, Source>,
 }
 
+/// An attempt of which no log was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unseen {
+    pub(crate) key: AttemptKey,
+    /// The attempt has run, as far as is known.
+    pub(crate) began: bool,
+}
+
 /// A record and the attempt that wrote it.
 pub(crate) type Line = (AttemptKey, LogRecord);
 
 impl Merge {
-    /// Adds an attempt, or tells that nothing will be written by one any more.
-    pub(crate) fn add(&mut self, key: AttemptKey, places: &Arc<LogPlaces>, complete: bool) {
+    /// Adds an attempt, or tells that one has begun, or that nothing will be written by it any more.
+    pub(crate) fn add(
+        &mut self,
+        key: AttemptKey,
+        places: &Arc<LogPlaces>,
+        began: bool,
+        complete: bool,
+    ) {
         let source = self.sources.entry(key).or_insert_with(|| Source {
             key,
             places: places.clone(),
             path: None,
             offset: 0,
             read: VecDeque::new(),
+            began: false,
             complete: false,
             exhausted: false,
         });
+        source.began |= began;
         source.complete |= complete;
+    }
+
+    /// The attempts of which no log was found, in order.
+    pub(crate) fn unseen(&self) -> Vec<Unseen> {
+        let unseen = self.sources.values().filter(|source| source.path.is_none());
+        unseen.map(|source| Unseen { key: source.key, began: source.began }).collect()
+    }
+
+    /// Whether an attempt has begun, and no log was found of any.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.sources.values().any(|source| source.began)
+            && self.sources.values().all(|source| source.path.is_none())
     }
 
     /// Leaves out all but the last `count` records of each log.

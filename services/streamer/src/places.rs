@@ -36,12 +36,16 @@ impl LogPlaces {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                     hosts => hosts?,
                 };
+                // What cannot be looked into may still be in another one.
+                let mut refused = None;
                 for host in hosts {
-                    if let Some(file) = there(&host?.path())? {
-                        return Ok(Some(file));
+                    match there(&host?.path()) {
+                        Ok(Some(file)) => return Ok(Some(file)),
+                        Ok(None) => {}
+                        Err(error) => refused = Some(error),
                     }
                 }
-                Ok(None)
+                refused.map_or(Ok(None), Err)
             }
         }
     }

@@ -1,8 +1,11 @@
 //! Which attempts' logs are meant.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
-use windlass_engine::record::{StepIndex, StepRecord, StepState};
+use windlass_engine::{
+    record::{StepIndex, StepRecord, StepState},
+    time::Timestamp,
+};
 use windlass_launcher::{log_file::LogError, runtime::AttemptKey};
 use windlass_proto::{encoded::EncodedPipeline, id::RunId, v1};
 use windlass_service::error::{ApiError, ErrorReason};
@@ -20,7 +23,7 @@ pub(crate) struct Targets {
     pub(crate) step: Option<StepIndex>,
     /// Only this attempt.
     pub(crate) attempt: Option<u32>,
-    places: Arc<LogPlaces>,
+    pub(crate) places: Arc<LogPlaces>,
     pipeline: EncodedPipeline,
 }
 
@@ -47,8 +50,12 @@ impl Targets {
                 continue;
             }
             let key = AttemptKey { run: self.run, step: step.0, attempt };
-            let over = attempt < record.attempt || !record.state.is_in_flight();
-            merge.add(key, &self.places, over);
+            let latest = attempt == record.attempt;
+            let over = !latest || !record.state.is_in_flight();
+            // While it is starting, that is when it was created.
+            let began =
+                latest && record.started_at > Timestamp(0) && record.state != StepState::Starting;
+            merge.add(key, &self.places, began, over);
         }
     }
 
@@ -63,11 +70,16 @@ impl Targets {
         }
     }
 
+    /// The name of a step.
+    pub(crate) fn name(&self, step: StepIndex) -> String {
+        let step = self.pipeline.step(step.0).and_then(Result::ok);
+        step.map(|step| step.name).unwrap_or_default()
+    }
+
     /// A record as clients see it.
     pub(crate) fn show(&self, (key, record): Line) -> v1::LogLine {
-        let step = self.pipeline.step(key.step).and_then(Result::ok);
         v1::LogLine {
-            step: step.map(|step| step.name).unwrap_or_default(),
+            step: self.name(StepIndex(key.step)),
             attempt: key.attempt,
             sequence: record.sequence,
             time: windlass_proto::convert::timestamp(record.time),
@@ -95,5 +107,15 @@ fn find(pipeline: &EncodedPipeline, run: RunId, name: &str) -> Result<StepIndex,
 
 /// A log that cannot be read, as clients are told.
 pub(crate) fn unreadable(error: &LogError) -> ApiError {
-    ApiError::new(ErrorReason::Damaged, error.to_string())
+    match error {
+        LogError::Io { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            let message = format!(
+                "the streamer may not read {}: {source}; start it as the user of the launchers, or as one who may read what they \
+                 write",
+                path.display()
+            );
+            ApiError::new(ErrorReason::LogOutOfReach, message)
+        }
+        _ => ApiError::new(ErrorReason::Damaged, error.to_string()),
+    }
 }

@@ -11,20 +11,23 @@ use windlass_service::{
     error::{ApiError, ErrorReason},
     fail_point,
 };
-use windlass_store::{Committed, RunView};
+use windlass_store::{Committed, StoreError};
 
-use crate::Submitter;
+use crate::{Submitter, page};
 
 /// How long an answer waits for the order to have been followed. It stands in the inbox in any case.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Submitter {
+    /// Needs the run's own state alone, so that a run may be ended of which no more can be read.
     pub(crate) async fn cancel(&self, run_id: &str) -> Result<v1::Run, ApiError> {
-        let view = self.run(run_id).await?;
-        if view.record.state.is_final() {
-            return Err(run_ended(&view));
+        let run = page::run_id(run_id)?;
+        let (_, record) =
+            self.store.read_record(run).await?.ok_or_else(|| ApiError::run_not_found(run))?;
+        if record.state.is_final() {
+            return Err(run_ended(run, record.state));
         }
-        self.place(view.submission.id, Order::Cancel).await
+        self.place(run, Order::Cancel).await
     }
 
     pub(crate) async fn pause(&self, run_id: &str) -> Result<v1::Run, ApiError> {
@@ -34,7 +37,7 @@ impl Submitter {
                 self.place(view.submission.id, Order::Pause).await
             }
             RunState::Stopping | RunState::Succeeded | RunState::Failed | RunState::Cancelled => {
-                Err(run_ended(&view))
+                Err(run_ended(view.submission.id, view.record.state))
             }
         }
     }
@@ -64,20 +67,34 @@ impl Submitter {
     }
 
     pub(crate) async fn delete(&self, run_id: &str) -> Result<(), ApiError> {
-        loop {
-            let view = self.run(run_id).await?;
-            let run = view.submission.id;
-            if !view.record.state.is_final() {
-                return Err(run_not_ended(run, "deleted"));
+        let run = page::run_id(run_id)?;
+        // Where it is not removed, somebody has just taken the run up again, deleted it, or restored it: look again.
+        while !self.try_delete(run).await? {}
+        let told = self.bus.publish(Subject::Removal, removal::encode(run).into()).await;
+        if let Err(error) = told {
+            warn!(%run, %error, "launchers will notice late that the run was removed");
+        }
+        Ok(())
+    }
+
+    /// Removes a run that has ended; or one that cannot be read, unless its own state can be and says that it has not ended.
+    async fn try_delete(&self, run: RunId) -> Result<bool, ApiError> {
+        match self.store.read_run(run).await {
+            Ok(Some(view)) if view.record.state.is_final() => {
+                Ok(matches!(self.store.remove(run, view.version).await?, Committed::Done(_)))
             }
-            // A conflict means that somebody has just taken the run up again, or deleted it: look again.
-            if let Committed::Done(_) = self.store.remove(run, view.version).await? {
-                let told = self.bus.publish(Subject::Removal, removal::encode(run).into()).await;
-                if let Err(error) = told {
-                    warn!(%run, %error, "launchers will notice late that the run was removed");
+            Ok(Some(_)) => Err(run_not_ended(run, "deleted")),
+            // Its head may be gone, and the rest be there.
+            Ok(None) if self.store.remove_damaged(run).await? => Ok(true),
+            Ok(None) => Err(ApiError::run_not_found(run)),
+            Err(StoreError::Damaged(_)) => match self.store.read_record(run).await {
+                Ok(Some((_, record))) if !record.state.is_final() => {
+                    Err(run_not_ended(run, "deleted"))
                 }
-                return Ok(());
-            }
+                Ok(_) | Err(StoreError::Damaged(_)) => Ok(self.store.remove_damaged(run).await?),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -121,9 +138,8 @@ impl Submitter {
     }
 }
 
-fn run_ended(view: &RunView) -> ApiError {
-    let run = view.submission.id;
-    let state = match view.record.state {
+fn run_ended(run: RunId, state: RunState) -> ApiError {
+    let state = match state {
         RunState::Succeeded => "has succeeded",
         RunState::Failed => "has failed",
         RunState::Cancelled => "was cancelled",

@@ -154,7 +154,19 @@ fn request_id(given: String) -> Result<String, ApiError> {
         );
         return Err(ApiError::invalid("request_id", message));
     }
+    if let Some(found) = given.chars().find(|char| is_control(*char)) {
+        let message = format!(
+            "holds the control character {found:?}; use printable characters only: a UUID does"
+        );
+        return Err(ApiError::invalid("request_id", message));
+    }
     Ok(given)
+}
+
+/// Whether a character is none that is printed: it would garble whatever shows it.
+fn is_control(char: char) -> bool {
+    // The separators of lines and of paragraphs are no control characters to Unicode, and break lines all the same.
+    char.is_control() || matches!(char, '\u{2028}' | '\u{2029}')
 }
 
 fn check_namespace(namespace: &str) -> Result<(), ApiError> {
@@ -251,6 +263,12 @@ mod tests {
             field(v1::SubmitRunRequest { request_id: "x".repeat(129), ..request() }),
             "request_id"
         );
+        for unprintable in ["a\nb", "\0", "\u{7f}", "\u{9b}2J", "a\u{2028}"] {
+            let request = v1::SubmitRunRequest { request_id: unprintable.into(), ..request() };
+            assert_eq!(field(request), "request_id", "{unprintable:?}");
+        }
+        let printable = "Ä b/ü-😀 #1".to_owned();
+        assert_eq!(request_id(printable.clone()), Ok(printable));
         let labels = BTreeMap::from([("a b".to_owned(), String::new())]);
         assert_eq!(field(v1::SubmitRunRequest { labels, ..request() }), "labels[a b]");
         let labels = (0..65).map(|n| (n.to_string(), String::new())).collect();

@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// The server refused, or there is none.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Nobody named a server, and none answers where one is looked for then.
+    #[error(transparent)]
+    NoServer(ClientError),
     /// The state directory does not hold what it must.
     #[error(transparent)]
     State(#[from] StateError),
@@ -69,10 +72,17 @@ impl Failure {
         match self {
             // The same whichever side does not trust the other, and whenever it says so: where it is the server, the
             // connection may just break.
-            Self::Client(ClientError::Untrusted { .. } | ClientError::NotLetIn { .. }) => {
-                Exit::Unavailable
-            }
+            Self::Client(
+                ClientError::OtherScheme { .. }
+                | ClientError::Untrusted { .. }
+                | ClientError::NotLetIn { .. },
+            )
+            | Self::NoServer(_) => Exit::Unavailable,
             Self::Client(error) if error.is_transient() => Exit::Unavailable,
+            // It is for the operator, not for whoever asked.
+            Self::Client(error) if error.reason() == Some(ErrorReason::LogOutOfReach.as_str()) => {
+                Exit::Internal
+            }
             Self::Client(error) => match error.code() {
                 Code::InvalidArgument
                 | Code::NotFound
@@ -94,7 +104,7 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Input(error) => error.reason.code(),
-            Self::Client(error) => error.code(),
+            Self::Client(error) | Self::NoServer(error) => error.code(),
             _ if self.is_of_state_dir() => Code::FailedPrecondition,
             Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => {
                 Code::Internal
@@ -108,7 +118,11 @@ impl Failure {
             Self::State(_) => true,
             Self::Start(StartError::Runtime(error)) => !matches!(error, RuntimeError::Thread(_)),
             Self::Start(error) => matches!(error, StartError::StateDir(_) | StartError::Store(_)),
-            Self::Input(_) | Self::Client(_) | Self::Output(_) | Self::System { .. } => false,
+            Self::Input(_)
+            | Self::Client(_)
+            | Self::NoServer(_)
+            | Self::Output(_)
+            | Self::System { .. } => false,
         }
     }
 
@@ -119,7 +133,7 @@ impl Failure {
             Self::Client(ClientError::InvalidEndpoint { .. }) => {
                 Some(ErrorReason::InvalidRequest.as_str())
             }
-            Self::Client(error) => {
+            Self::Client(error) | Self::NoServer(error) => {
                 let unanswered = error.is_transient().then_some(ErrorReason::Unavailable.as_str());
                 error.reason().or(unanswered)
             }
@@ -130,7 +144,7 @@ impl Failure {
     pub(crate) fn violations(&self) -> &[FieldViolation] {
         match self {
             Self::Input(error) => &error.violations,
-            Self::Client(error) => error.violations(),
+            Self::Client(error) | Self::NoServer(error) => error.violations(),
             Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => &[],
         }
     }
@@ -138,9 +152,10 @@ impl Failure {
     /// For people: what is wrong, and what to do.
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::Client(error @ ClientError::Unreachable { .. }) => {
-                format!("{error} with --server or WINDLASS_SERVER")
-            }
+            Self::NoServer(ClientError::Unreachable { endpoint, problem }) => format!(
+                "no Windlass server answers at {endpoint}: {problem}; start one with `windlass dev`, or name another with \
+                 --server or WINDLASS_SERVER"
+            ),
             Self::Client(error @ ClientError::Untrusted { .. }) => {
                 format!("{error}; see --tls-ca, --tls-cert and --tls-key")
             }

@@ -47,7 +47,10 @@ pub fn main() -> ExitCode {
     let parsed = Cli::command().try_get_matches_from(&arguments);
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => commands::main(cli).into(),
-        Err(error) => refuse(&error, &arguments).into(),
+        Err(mut error) => {
+            args::show_plain_usage(&mut error, &arguments);
+            refuse(&error, &arguments).into()
+        }
     }
 }
 

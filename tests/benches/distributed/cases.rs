@@ -12,7 +12,7 @@ use crate::{
     counters::{Counters, Counting},
     installation::{Installation, Layout},
     latency::{self, Percentiles},
-    report::{Aim, as_f64, figure, per, processor, title},
+    report::{Aim, as_f64, figure, per, processor, processor_by_kind, title},
     runs::{self, Witness},
 };
 
@@ -162,12 +162,10 @@ async fn scaled(replicas: usize, steps: usize) -> anyhow::Result<Scaled> {
     let witness = Witness::of(&installation).await?;
     let before = counting.read().await?;
     let began = Instant::now();
-    try_join_all((0..SCALED_RUNS).map(async |number| {
-        // The same runs in the same partitions each time.
-        let run = runs::submit(client.clone(), format!("run-{number}"), steps, wide).await?;
-        runs::until_succeeded(client.clone(), run, steps).await
-    }))
-    .await?;
+    // The same runs in the same partitions each time.
+    let runs = runs::submit_many(&client, SCALED_RUNS, steps, wide).await?;
+    let ends = runs.into_iter().map(|run| runs::until_succeeded(client.clone(), run, steps));
+    try_join_all(ends).await?;
     let elapsed = began.elapsed();
     let took = counting.read().await?.since(&before);
     witness.confirm(SCALED_RUNS * steps).await?;
@@ -183,10 +181,24 @@ const CHAINED: Duration = Duration::from_millis(100);
 /// How many chains there are: each makes a step in the time that a step takes and that lies between two.
 const CHAINS: usize = 103;
 
+/// When the store has what it acknowledges on its disk, as its server calls it, and in words.
+const FLUSHES: [(&str, &str); 2] =
+    [("always", "before it answers"), ("everysec", "within the next second")];
+
 /// From one step's end to the next one's launch command.
 pub(crate) async fn of_chains(steps: usize) -> anyhow::Result<()> {
-    title(&format!("{CHAINS} chains of {steps} steps that take 100 ms each"));
+    for (policy, words) in FLUSHES {
+        title(&format!(
+            "{CHAINS} chains of {steps} steps that take 100 ms each; the store flushes {words}"
+        ));
+        of_chains_with(steps, policy).await?;
+    }
+    Ok(())
+}
+
+async fn of_chains_with(steps: usize, flush: &str) -> anyhow::Result<()> {
     let installation = Installation::start(Layout { replicas: 1, duration: CHAINED }).await?;
+    installation.redis.command(&format!("CONFIG SET appendfsync {flush}")).await;
     let client = installation.runs().await?;
     let witness = Witness::of(&installation).await?;
     let listening = tokio::spawn(latency::listen(&installation, CHAINS * steps).await?);
@@ -226,8 +238,11 @@ pub(crate) async fn of_chains(steps: usize) -> anyhow::Result<()> {
     // A listener may miss a message, and nothing is lost by that but a figure.
     let share = as_f64(heard.from_end.len()) / as_f64(CHAINS * (steps - 1));
     figure("share of the ends that were heard with their commands", share, Aim::None, None);
-    let each = took.processor_of_all() * 1e6 / as_f64(all);
-    figure("processor time per step, all processes, µs", each, Aim::None, None);
+    let each = |count| per(count, all);
+    figure("messages kept by NATS per step", each(took.kept_messages), Aim::None, None);
+    figure("all messages to NATS per step", each(took.messages), Aim::None, None);
+    figure("scripts called in Redis per step", each(took.scripts()), Aim::None, None);
+    processor_by_kind(&took, all);
     Ok(())
 }
 

@@ -40,15 +40,21 @@ pub(crate) fn figure(name: &str, measured: f64, aim: Aim, ceiling: Option<f64>) 
 /// Prints the processor time per step, by process, and what the servers alone take.
 pub(crate) fn processor(took: &Counters, steps: usize, ceiling: &Ceiling) {
     let each = |seconds: f64| seconds * 1e6 / as_f64(steps);
+    processor_by_kind(took, steps);
+    let servers = took.processor_of(&["nats", "redis"]);
+    figure("  both servers", each(servers), Aim::None, Some(each(ceiling.servers)));
+    let bench = each(took.processor_of(&[BENCH]));
+    figure("beside them, this benchmark, which listens", bench, Aim::None, None);
+}
+
+/// Prints the processor time per step, by process.
+pub(crate) fn processor_by_kind(took: &Counters, steps: usize) {
+    let each = |seconds: f64| seconds * 1e6 / as_f64(steps);
     let all = took.processor_of_all();
     figure("processor time per step, all processes, µs", each(all), Aim::None, None);
     for kind in KINDS {
         figure(&format!("  {kind}"), each(took.processor_of(&[kind])), Aim::None, None);
     }
-    let servers = took.processor_of(&["nats", "redis"]);
-    figure("  both servers", each(servers), Aim::None, Some(each(ceiling.servers)));
-    let bench = each(took.processor_of(&[BENCH]));
-    figure("beside them, this benchmark, which listens", bench, Aim::None, None);
 }
 
 /// A number as people read it: three digits that count, or all before the point, in groups.

@@ -15,7 +15,7 @@ use windlass_proto::v1::{
     self, AttemptPhase, RunState, event::Event, run_service_client::RunServiceClient,
     watch_run_response::Event as Watched,
 };
-use windlass_tests::pipelines::{Dependencies, parts};
+use windlass_tests::pipelines::{self, Dependencies};
 
 use crate::installation::{Installation, NAME};
 
@@ -33,6 +33,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How many submissions are under way at once, where there are many.
 const SUBMISSIONS_AT_ONCE: usize = 64;
 
+/// More steps than this are submitted in parts, as large runs are.
+const LARGE: usize = 10_000;
+
 /// The most runs on a page of a list.
 const PAGE: i32 = 1000;
 
@@ -43,22 +46,27 @@ pub(crate) async fn submit(
     steps: usize,
     dependencies: Dependencies,
 ) -> anyhow::Result<String> {
-    let parts = tokio_stream::iter(parts(request_id, steps, dependencies));
-    let run = client.submit_large_run(parts).await?.into_inner().run;
+    let run = if steps > LARGE {
+        let parts = tokio_stream::iter(pipelines::parts(request_id, steps, dependencies));
+        client.submit_large_run(parts).await?.into_inner().run
+    } else {
+        let request = pipelines::whole(request_id, steps, dependencies);
+        client.submit_run(request).await?.into_inner().run
+    };
     Ok(run.context("a submission is answered with its run")?.run_id)
 }
 
-/// Submits so many runs, many at once.
+/// Submits so many runs, several at once; tells their ids.
 pub(crate) async fn submit_many(
     client: &Client,
     runs: usize,
     steps: usize,
     dependencies: Dependencies,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     stream::iter(0..runs)
         .map(|number| submit(client.clone(), format!("run-{number}"), steps, dependencies))
         .buffer_unordered(SUBMISSIONS_AT_ONCE)
-        .try_for_each(async |_| Ok(()))
+        .try_collect()
         .await
 }
 
@@ -170,7 +178,8 @@ impl Witness {
             }
         }
         let twice = created.iter().find(|(_, times)| **times > 1);
-        ensure!(twice.is_none(), "an attempt was created twice: {twice:?}");
+        let all = created.values().filter(|times| **times > 1).count();
+        ensure!(twice.is_none(), "{all} attempts were created twice, such as {twice:?}");
         ensure!(created.len() == attempts, "{} of {attempts} attempts ended", created.len());
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Several schedulers and launchers beside each other, in one process, on a bus and a store they share: what becomes of
 //! partitions, timers and records, whoever comes, goes or dies. Attempts are simulated, and their starts are counted.
 
+mod damage;
 mod mangled;
 mod partitions;
 mod poison;
+mod removal;
 mod support;
 mod timers;

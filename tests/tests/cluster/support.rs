@@ -1,16 +1,22 @@
 //! A cluster to try.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::Request;
+use tonic::{Request, Status};
 use windlass_bus::{Bus, MemoryBus};
 use windlass_engine::record::{RunRecord, StepState};
 use windlass_launcher::{
     Launcher,
     runtime::{
-        AttemptKey,
+        AttemptKey, AttemptSpec, Report, ReportSender, Runtime,
         simulated::{Plan, SimulatedAttempt, SimulatedEnd, SimulatedRuntime},
     },
 };
@@ -18,7 +24,7 @@ use windlass_proto::{
     id::RunId,
     v1::{self, run_service_server::RunService as _, step::Work},
 };
-use windlass_scheduler::{Ownership, SchedulerConfig};
+use windlass_scheduler::{Ownership, Retention, SchedulerConfig};
 use windlass_store::{MemoryStore, NewRun, ShareRequest, Store, Submission};
 use windlass_submitter::{Submitter, SubmitterConfig};
 use windlass_tests::waiting;
@@ -50,7 +56,10 @@ impl Cluster {
     }
 
     pub(crate) fn on(bus: Arc<dyn Bus>) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        Self::of(bus, Arc::new(MemoryStore::new()))
+    }
+
+    pub(crate) fn of(bus: Arc<dyn Bus>, store: Arc<dyn Store>) -> Self {
         let config = SubmitterConfig { installation: "test".into(), partitions: PARTITIONS };
         let stop = CancellationToken::new();
         let submitter = Submitter::new(config, bus.clone(), store.clone(), stop);
@@ -58,6 +67,17 @@ impl Cluster {
     }
 
     pub(crate) fn scheduler(&self, ownership: Ownership) -> Service {
+        // The sweep is far beyond a test's time: nothing may depend on it.
+        self.sweeping_scheduler(ownership, Duration::from_hours(1), None)
+    }
+
+    /// A scheduler that looks so often for what is owed, and for runs that are kept no longer.
+    pub(crate) fn sweeping_scheduler(
+        &self,
+        ownership: Ownership,
+        sweep: Duration,
+        retention: Option<Retention>,
+    ) -> Service {
         let number = |number| NonZeroUsize::new(number).expect("not zero");
         let config = SchedulerConfig {
             partitions: PARTITIONS,
@@ -65,9 +85,8 @@ impl Cluster {
             launch_window: number(64),
             command_size: number(16),
             batch: number(64),
-            // Far beyond a test's time: nothing may depend on it.
-            sweep: Duration::from_hours(1),
-            retention: None,
+            sweep,
+            retention,
         };
         let (bus, store) = (self.bus.clone(), self.store.clone());
         Service::start(move |stop| windlass_scheduler::run(config, bus, store, stop))
@@ -77,16 +96,43 @@ impl Cluster {
     pub(crate) fn launcher(&self, plan: Plan) -> (Service, SimulatedRuntime) {
         let (reports, reported) = mpsc::unbounded_channel();
         let runtime = SimulatedRuntime::new(reports.clone(), plan).counting_starts();
+        (self.launcher_on(runtime.clone(), reports, reported), runtime)
+    }
+
+    /// A launcher on a host of this name: its attempts are there and nowhere else, and so are claimed.
+    pub(crate) fn launcher_of(&self, host: &'static str, plan: Plan) -> (Service, Host) {
+        self.launcher_with(host, plan, Vec::new())
+    }
+
+    /// A launcher that finds these attempts on its host when it begins.
+    pub(crate) fn launcher_with(
+        &self,
+        host: &'static str,
+        plan: Plan,
+        found: Vec<AttemptKey>,
+    ) -> (Service, Host) {
+        let (reports, reported) = mpsc::unbounded_channel();
+        let simulated = SimulatedRuntime::new(reports.clone(), plan).counting_starts();
+        let host = Host { name: host, simulated, found, removed: Arc::default() };
+        (self.launcher_on(host.clone(), reports, reported), host)
+    }
+
+    fn launcher_on<R: Runtime>(
+        &self,
+        runtime: R,
+        reports: ReportSender,
+        reported: mpsc::UnboundedReceiver<Report>,
+    ) -> Service {
         let launcher = Launcher {
             partitions: PARTITIONS,
             host_lost_after: None,
             bus: self.bus.clone(),
             store: self.store.clone(),
-            runtime: Arc::new(runtime.clone()),
+            runtime: Arc::new(runtime),
             reports,
             reported,
         };
-        (Service::start(move |stop| launcher.run(stop)), runtime)
+        Service::start(move |stop| launcher.run(stop))
     }
 
     pub(crate) async fn submit(&self, pipeline: v1::Pipeline) -> RunId {
@@ -94,6 +140,23 @@ impl Cluster {
         let response = self.submitter.submit_run(Request::new(request)).await.expect("accepted");
         let run = response.into_inner().run.expect("a submission is answered with its run");
         run.run_id.parse().expect("run ids are run ids")
+    }
+
+    pub(crate) async fn cancel(&self, run: RunId) -> Result<v1::CancelRunResponse, Status> {
+        let request = v1::CancelRunRequest { run_id: run.to_string() };
+        Ok(self.submitter.cancel_run(Request::new(request)).await?.into_inner())
+    }
+
+    pub(crate) async fn delete(&self, run: RunId) -> Result<v1::DeleteRunResponse, Status> {
+        let request = v1::DeleteRunRequest { run_id: run.to_string() };
+        Ok(self.submitter.delete_run(Request::new(request)).await?.into_inner())
+    }
+
+    /// All runs that users are shown.
+    pub(crate) async fn list(&self) -> BTreeSet<RunId> {
+        let request = Request::new(v1::ListRunsRequest::default());
+        let listed = self.submitter.list_runs(request).await.expect("listed").into_inner();
+        listed.runs.iter().map(|run| run.run_id.parse().expect("a run id")).collect()
     }
 
     /// Puts a run into the store that no submitter would have accepted.
@@ -117,8 +180,9 @@ impl Cluster {
     /// Waits until a run has ended, and tells how.
     pub(crate) async fn end_of(&self, run: RunId) -> RunRecord {
         eventually("the run ends", async || {
-            let view = self.store.read_run(run).await.expect("read").expect("it is there");
-            view.record.state.is_final().then_some(view.record)
+            let (_, record) =
+                self.store.read_record(run).await.expect("read").expect("it is there");
+            record.state.is_final().then_some(record)
         })
         .await
     }
@@ -181,6 +245,55 @@ impl Drop for Service {
     }
 }
 
+/// A runtime whose attempts are on one host, and what it was told to remove.
+#[derive(Debug, Clone)]
+pub(crate) struct Host {
+    name: &'static str,
+    simulated: SimulatedRuntime,
+    found: Vec<AttemptKey>,
+    removed: Arc<Mutex<Vec<RunId>>>,
+}
+
+impl Host {
+    /// How often an attempt was created here.
+    pub(crate) fn starts(&self, key: AttemptKey) -> u32 {
+        self.simulated.starts(key)
+    }
+
+    /// The runs that were removed here, in order.
+    pub(crate) fn removed(&self) -> Vec<RunId> {
+        self.removed.lock().expect("nobody panics with it").clone()
+    }
+}
+
+#[async_trait]
+impl Runtime for Host {
+    async fn start(&self, attempts: Vec<AttemptSpec>) {
+        self.simulated.start(attempts).await;
+    }
+
+    async fn stop(&self, key: AttemptKey) {
+        self.simulated.stop(key).await;
+    }
+
+    async fn probe(&self, key: AttemptKey) -> bool {
+        self.simulated.probe(key).await
+    }
+
+    async fn remove(&self, run: RunId) {
+        self.simulated.remove(run).await;
+        self.removed.lock().expect("nobody panics with it").push(run);
+    }
+
+    fn holder(&self) -> Option<&str> {
+        Some(self.name)
+    }
+
+    async fn known(&self) -> Vec<AttemptKey> {
+        self.found.clone()
+    }
+}
+
 /// Waits for what is to happen.
 pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
     waiting::eventually(PATIENCE, what, look).await
@@ -225,4 +338,9 @@ pub(crate) fn assert_started_once(runtimes: &[&SimulatedRuntime], run: RunId, st
         };
         assert_eq!((starts(1), starts(2)), (1, 0), "starts of the attempts of step {step}");
     }
+}
+
+/// Attempts that run until they are stopped.
+pub(crate) fn hanging() -> Plan {
+    Arc::new(|_| SimulatedAttempt { duration: Duration::ZERO, end: SimulatedEnd::Hang })
 }

@@ -51,9 +51,13 @@ impl Files {
         }
         let nkey = KeyPair::new_user();
         let seed = nkey.seed().expect("a key that was made has a seed");
-        // What a credentials file holds is looked at by NATS alone.
+        // Of a credentials file NATS alone looks at the JWT.
+        let creds = format!(
+            "-----BEGIN NATS USER JWT-----\ne30.e30.e30\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+        );
         for (name, content) in
-            [("nats.seed", &*seed), ("nats.creds", &*seed), ("nats", PASSWORD), ("redis", PASSWORD)]
+            [("nats.seed", &*seed), ("nats.creds", &creds), ("nats", PASSWORD), ("redis", PASSWORD)]
         {
             fs::write(dir.path().join(name), format!("{content}\n")).expect("the file is written");
         }

@@ -6,6 +6,8 @@ mod crew;
 mod deployment;
 mod endings;
 mod full;
+#[cfg(target_os = "linux")]
+mod greedy;
 mod handover;
 mod hosts;
 mod kills;
@@ -14,4 +16,5 @@ mod readers;
 mod refusals;
 mod servers;
 mod together;
+mod told;
 mod work;

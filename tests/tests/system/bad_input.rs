@@ -271,6 +271,22 @@ async fn answered<T: prost::Message + 'static>(
 async fn what_the_transport_refuses_before_a_service_sees_it_has_a_code_and_no_reason() {
     let world = World::simulated().await;
     let huge = v1::SubmitRunRequest { request_id: "x".repeat(16 << 20), ..Default::default() };
+    let told = [
+        ("too large", answered(&world, "SubmitRun", huge).await),
+        ("no such method", answered(&world, "SubmitAll", v1::SubmitRunRequest::default()).await),
+    ]
+    .map(|(name, status)| {
+        assert_eq!(reason(&status), "", "{name}");
+        // Where it went wrong comes before what did.
+        let what = status.message().rsplit(": ").next().unwrap_or_default().to_owned();
+        format!("{name}: {:?} ({what})", status.code())
+    });
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_a_request_is_refused_with_a_reason_before_it_is_decoded() {
+    let world = World::simulated().await;
     // Its first field is a number, where that of the request is a text.
     let not_a_request = prost_types::Duration { seconds: 1, nanos: 0 };
     let mut deep = prost_types::Value::default();
@@ -280,17 +296,18 @@ async fn what_the_transport_refuses_before_a_service_sees_it_has_a_code_and_no_r
     }
     let arguments = [("x".to_owned(), deep)].into();
     let deep = v1::SubmitRunRequest { arguments, ..Default::default() };
+    let hollow = pipeline("hollow", vec![v1::Step::default(); 10_001]);
+    let hollow = v1::SubmitRunRequest { pipeline: Some(hollow), ..Default::default() };
+    let wordy = v1::GetRunRequest { run_id: "x".repeat(64 << 10) };
     let told = [
-        ("too large", answered(&world, "SubmitRun", huge).await),
         ("not a request", answered(&world, "SubmitRun", not_a_request).await),
+        ("not any request", answered(&world, "CancelRun", not_a_request).await),
         ("too deep", answered(&world, "SubmitRun", deep).await),
-        ("no such method", answered(&world, "SubmitAll", v1::SubmitRunRequest::default()).await),
+        ("hollow", answered(&world, "SubmitRun", hollow).await),
+        ("wordy", answered(&world, "GetRun", wordy).await),
     ]
     .map(|(name, status)| {
-        assert_eq!(reason(&status), "", "{name}");
-        // Where it went wrong comes before what did.
-        let what = status.message().rsplit(": ").next().unwrap_or_default().to_owned();
-        format!("{name}: {:?} ({what})", status.code())
+        format!("{name}: {:?} {}: {}", status.code(), reason(&status), status.message())
     });
     insta::assert_snapshot!(told.join("\n"));
 }

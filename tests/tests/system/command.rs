@@ -148,3 +148,50 @@ fn a_log_that_goes_to_no_terminal_has_no_colors() {
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(log.contains(" DEBUG ") && !log.contains('\u{1b}'), "{log}");
 }
+
+#[test]
+fn a_wrong_command_line_is_told_without_what_variables_say() {
+    let output = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+        .arg("get")
+        .env("WINDLASS_SERVER", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("\nUsage: windlass get [OPTIONS] <RUN>\n"), "{said}");
+}
+
+/// The first step fails, many depend on it, and many more on each other.
+#[test]
+fn many_steps_that_are_skipped_are_summed_up() {
+    use std::fmt::Write as _;
+    let dir = TempDir::new().unwrap();
+    let mut pipeline = "name: p\nsteps:\n  a: {run: exit 3}\n".to_owned();
+    for number in 1..=500 {
+        writeln!(pipeline, "  s{number}: {{run: ':', depends_on: [a]}}").unwrap();
+    }
+    let mut before = "s500".to_owned();
+    for number in 1..=200 {
+        writeln!(pipeline, "  c{number}: {{run: ':', depends_on: [{before}]}}").unwrap();
+        before = format!("c{number}");
+    }
+    fs::write(dir.path().join("pipeline.yaml"), pipeline).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+        .args(["run", "pipeline.yaml"])
+        .current_dir(dir.path())
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stdout).unwrap();
+    let (_, summary) = told.split_once("701 steps: 1 failed, 700 skipped\n").expect(&told);
+    let skipped: Vec<_> = summary.lines().filter(|line| line.contains("skipped")).collect();
+    assert_eq!(
+        skipped,
+        [
+            "skipped: 500 steps, because step `a` failed: s1, s2, s3 and 497 more",
+            "skipped: 200 steps, because a step that each depends on was skipped: c1, c2, c3 and 197 more"
+        ]
+    );
+    assert!(told.lines().count() < 20, "{told}");
+}

@@ -100,6 +100,25 @@ async fn a_client_that_mutual_tls_keeps_out_is_told_at_once_and_what_it_lacks() 
     insta::assert_snapshot!(told.join("\n"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_the_wrong_scheme_is_told_with_the_right_one() {
+    let certificates = Certificates::make();
+    let (cert_file, key_file) = certificates.server();
+    let tls = ServerTls::read(&ServerTlsFiles { cert_file, key_file, client_ca_file: None });
+    let dir = TempDir::new().unwrap();
+    for (tls, wrong, speaks) in
+        [(Some(tls.unwrap()), "http", "speaks TLS"), (None, "https", "does not speak TLS")]
+    {
+        let server = Server::start(tls).await;
+        let (_, address) = server.url.split_once("://").unwrap();
+        let wrong = format!("{wrong}://{address}");
+        let output = windlass(dir.path(), &["list", "--server", &wrong]).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, format!("error: the server at {wrong} {speaks}: use {}\n", server.url));
+        assert_eq!(output.status.code(), Some(4));
+    }
+}
+
 const PIPELINE: &str = "\
 name: p
 steps:

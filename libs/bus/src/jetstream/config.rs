@@ -4,6 +4,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 pub use secrecy::SecretString;
 
+use super::error::ConnectError;
+
 /// How to reach NATS, and what is kept there. All services of one installation are given the same streams.
 #[derive(Clone)]
 pub struct JetStreamConfig {
@@ -49,6 +51,31 @@ impl Default for JetStreamConfig {
 }
 
 impl JetStreamConfig {
+    /// Whether it can be at all.
+    pub(super) fn check(&self) -> Result<(), ConnectError> {
+        let lawful = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if self.prefix.is_empty() || !self.prefix.bytes().all(lawful) {
+            return Err(ConnectError::Setting {
+                setting: "`installation.name`",
+                is: self.prefix.clone(),
+                wanted: "use letters, digits, `-` and `_`",
+            });
+        }
+        let limits = [
+            ("`bus.streams.event.max_bytes`", self.streams.event),
+            ("`bus.streams.launch.max_bytes`", self.streams.launch),
+            ("`bus.streams.dead_letter.max_bytes`", self.streams.dead_letter),
+        ];
+        match limits.into_iter().find(|(_, limits)| limits.max_bytes == 0) {
+            None => Ok(()),
+            Some((setting, _)) => Err(ConnectError::Setting {
+                setting,
+                is: "0".into(),
+                wanted: "give a size above 0; NATS takes 0 for no limit, and a stream without one fills the disk",
+            }),
+        }
+    }
+
     /// The servers, to be shown: without the user and password that an address may carry.
     pub(super) fn shown_servers(&self) -> String {
         let shown = |server: &String| match (server.split_once("://"), server.rsplit_once('@')) {
@@ -142,7 +169,7 @@ pub struct Streams {
 /// How much a stream holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// The most bytes, those of headers and of what NATS adds included.
+    /// The most bytes, those of headers and of what NATS adds included; not 0.
     pub max_bytes: u64,
     /// How long a message is kept that nobody acknowledges: all can be derived again. Zero means for ever.
     pub max_age: Duration,
@@ -178,6 +205,24 @@ pub enum Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_without_a_limit_is_refused_by_the_name_of_its_setting() {
+        assert!(JetStreamConfig::default().check().is_ok());
+        let unlimited = StreamLimits { max_bytes: 0, max_age: Duration::ZERO };
+        for (streams, named) in [
+            (Streams { event: unlimited, ..Streams::default() }, "`bus.streams.event.max_bytes`"),
+            (Streams { launch: unlimited, ..Streams::default() }, "`bus.streams.launch.max_bytes`"),
+            (
+                Streams { dead_letter: unlimited, ..Streams::default() },
+                "`bus.streams.dead_letter.max_bytes`",
+            ),
+        ] {
+            let refused = JetStreamConfig { streams, ..JetStreamConfig::default() }.check();
+            let Err(ConnectError::Setting { setting, .. }) = refused else { panic!("{refused:?}") };
+            assert_eq!(setting, named);
+        }
+    }
 
     #[test]
     fn no_secret_is_shown() {

@@ -33,6 +33,14 @@ pub enum ConnectError {
         /// What went wrong.
         reason: String,
     },
+    /// The seed of a key is none.
+    #[error(
+        "what is to be the seed of an NKey (`bus.nkey_seed_file`) is not that of a user: {reason}; write the seed alone into the file, 58 characters that begin with `SU`, as `nk -gen user` makes them"
+    )]
+    Nkey {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No server answers.
     #[error(
         "NATS cannot be reached at {servers}: {reason}; check `bus.url`, and that the server runs and is not behind a firewall"

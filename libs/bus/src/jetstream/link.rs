@@ -7,6 +7,7 @@ use async_nats::{
     connection::State,
     jetstream::{Context, context::ContextBuilder, response::Response},
 };
+use nkeys::{KeyPair, KeyPairType};
 use secrecy::ExposeSecret as _;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
@@ -208,14 +209,7 @@ async fn options(
     config: &JetStreamConfig,
     signals: &Signals,
 ) -> Result<ConnectOptions, ConnectError> {
-    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if config.prefix.is_empty() || !config.prefix.bytes().all(lawful) {
-        return Err(ConnectError::Setting {
-            setting: "`installation.name`",
-            is: config.prefix.clone(),
-            wanted: "use letters, digits, `-` and `_`",
-        });
-    }
+    config.check()?;
     let signals = signals.clone();
     let options = ConnectOptions::new()
         .name(&config.name)
@@ -247,12 +241,24 @@ async fn with_credentials(
             options.user_and_password(user.clone(), text(password))
         }
         Credentials::Token(token) => options.token(text(token)),
-        Credentials::Nkey(seed) => options.nkey(text(seed)),
+        Credentials::Nkey(seed) => options.nkey(user_seed(text(seed))?),
         Credentials::File(path) => options.credentials_file(path).await.map_err(|error| {
             let (what, path) = ("credentials file", path.clone());
             ConnectError::File { what, path, reason: error.to_string() }
         })?,
     })
+}
+
+/// The seed of a user's `NKey`, where it is one: the servers would only say that they do not let it in.
+fn user_seed(text: String) -> Result<String, ConnectError> {
+    let key = KeyPair::from_seed(&text);
+    let key = key.map_err(|error| ConnectError::Nkey { reason: error.to_string() })?;
+    match key.key_pair_type() {
+        KeyPairType::User => Ok(text),
+        other => {
+            Err(ConnectError::Nkey { reason: format!("it is the seed of a key of kind {other:?}") })
+        }
+    }
 }
 
 async fn with_tls(options: ConnectOptions, tls: &Tls) -> Result<ConnectOptions, ConnectError> {

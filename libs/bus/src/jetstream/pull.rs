@@ -45,6 +45,10 @@ const GRACE: Duration = Duration::from_millis(5);
 /// How long what has arrived for a fetch that was given up waits for the next one.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// How long nobody may answer requests to a consumer that has just been made: where several make the same one, a server tells
+/// some of them that it is there before it is.
+const SETTLING: Duration = Duration::from_secs(1);
+
 /// How long to wait before asking a server again that had to refuse.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -76,6 +80,7 @@ impl PullConsumer {
             request: None,
             sent: 0,
             alone: true,
+            made: Instant::now(),
             not_before: Instant::now(),
             arrived: Instant::now(),
             ended: None,
@@ -137,6 +142,8 @@ struct Puller {
     sent: u64,
     /// Whether a request may ask for all there is. Where others wait for as much as there is, the server refuses that.
     alone: bool,
+    /// When the consumer was made, or found.
+    made: Instant,
     /// When to send the next request at the earliest.
     not_before: Instant,
     /// When the last message arrived.
@@ -282,6 +289,9 @@ impl Puller {
             Some(StatusCode::NOT_FOUND) => {}
             Some(StatusCode::TIMEOUT) => self.alone = !description.contains("Requests Pending"),
             Some(StatusCode::REQUEST_TERMINATED) if passes(description) => {
+                self.not_before = Instant::now() + PAUSE;
+            }
+            Some(StatusCode::NO_RESPONDERS) if self.made.elapsed() < SETTLING => {
                 self.not_before = Instant::now() + PAUSE;
             }
             Some(status)

@@ -130,7 +130,7 @@ pub(super) async fn ensure_stream(link: &Link, kind: StreamKind) -> Result<(), S
         if is == wanted {
             return Ok(());
         }
-        tracing::info!(stream = name, "the stream's settings are changed");
+        tracing::warn!(stream = name, "the stream is not as it must be, and is changed");
         let changed = link.ask::<stream::Info>(&format!("STREAM.UPDATE.{name}"), &wanted).await;
         return changed.map(drop).map_err(about);
     }
@@ -158,18 +158,15 @@ pub(super) struct Shared {
     pub(super) name: String,
 }
 
-/// Makes the consumer of a subject, or changes it, so that it is as it must be; and its stream where that is missing.
+/// Makes the consumer of a subject, or changes it, so that it is as it must be; and its stream likewise, which somebody may
+/// have changed since this program has connected.
 pub(super) async fn ensure_consumer(
     link: &Link,
     subject: Subject,
     kind: StreamKind,
 ) -> Result<Shared, ShapeError> {
     let shared = Shared { stream: kind.name(&link.config.prefix), name: consumer_name(subject) };
-    match make_consumer(link, subject, &shared).await {
-        Err(error) if error.is_not_found() => ensure_stream(link, kind).await?,
-        Err(error) => return Err(error.about(&shared.what(), &link.config)),
-        Ok(()) => return Ok(shared),
-    }
+    ensure_stream(link, kind).await?;
     match make_consumer(link, subject, &shared).await {
         Err(error) => Err(error.about(&shared.what(), &link.config)),
         Ok(()) => Ok(shared),
@@ -211,6 +208,9 @@ async fn make_consumer(link: &Link, subject: Subject, shared: &Shared) -> Result
             _ => Duration::ZERO,
         },
         filter_subject: filter.clone(),
+        // What was acknowledged is no longer in the stream. That is all there is to remember: a server that restarts, and has
+        // forgotten the consumer, has it made again, and delivers what is still there.
+        memory_storage: true,
         ..consumer::pull::Config::default()
     };
     let config = consumer::IntoConsumerConfig::into_consumer_config(config);

@@ -52,7 +52,16 @@ async fn the_holder_of_a_key_is_let_in() {
     let server = NatsServer::builder().config(&users).start().await;
     is_let_in(config(&server), Credentials::Nkey(seed(&key))).await;
     is_refused(config(&server), Credentials::Nkey(seed(&KeyPair::new_user()))).await;
-    is_refused(config(&server), Credentials::Nkey("not a seed".into())).await;
+    for (wrong, said) in [
+        ("not a seed".into(), "`nk -gen user`"),
+        (seed(&KeyPair::new_account()), "of kind Account"),
+    ] {
+        let credentials = Credentials::Nkey(wrong);
+        let config = JetStreamConfig { credentials, ..config(&server) };
+        let error = JetStreamBus::connect(config).await.expect_err("it is no user's seed");
+        assert!(matches!(error, ConnectError::Nkey { .. }), "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }
 
 #[tokio::test]

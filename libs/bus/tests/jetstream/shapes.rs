@@ -46,6 +46,33 @@ async fn a_stream_is_changed_where_that_is_possible_and_keeps_its_messages() {
 }
 
 #[tokio::test]
+async fn a_stream_that_somebody_changes_while_programs_run_is_put_right_by_whoever_consumes_next() {
+    let server = NatsServer::shared().await;
+    let config = config(&server);
+    let bus = connect(config.clone()).await;
+    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let name = format!("{}-EVENT", config.prefix);
+    let shape = async || context.get_stream(&name).await.unwrap().cached_info().config.clone();
+    let before = shape().await;
+    let changed = stream::Config {
+        discard: stream::DiscardPolicy::Old,
+        discard_new_per_subject: false,
+        max_messages: 1,
+        ..before.clone()
+    };
+    context.update_stream(&changed).await.unwrap();
+    assert_ne!(shape().await, before);
+    let mut consumer = bus.consume(EVENT).await.unwrap();
+    assert_eq!(shape().await, before);
+    for number in [1, 2] {
+        publish(&bus, number).await.unwrap();
+    }
+    for number in [1, 2] {
+        assert_eq!(ack(fetch_one(&mut *consumer).await).await, number, "none was dropped");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_cannot_be_changed_is_named_with_what_differs() {
     let server = NatsServer::shared().await;
     let mut config = config(&server);

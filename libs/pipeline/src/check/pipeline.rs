@@ -1,7 +1,7 @@
 //! Rules of the pipeline as a whole.
 
 use prost::Message as _;
-use windlass_proto::v1;
+use windlass_proto::{codec, v1};
 
 use super::{
     Report as _, ViolationReason, Violations,
@@ -51,6 +51,9 @@ fn labels(pipeline: &v1::Pipeline, violations: &mut Violations) {
         }
     }
 }
+
+/// Servers count steps before they decode them.
+const _: () = assert!(limits::STEPS == codec::STEPS_MAX, "one rule, in two places");
 
 /// Whether looking at the parts would take too long.
 pub(super) fn is_too_large(pipeline: &v1::Pipeline, violations: &mut Violations) -> bool {

@@ -10,7 +10,8 @@ use super::Readiness;
 /// Answers until it is dropped: also while the program ends, so that it can say so.
 ///
 /// - `/livez`: 200 as long as the process runs.
-/// - `/readyz`: 200 if all checks are well, 503 otherwise, with a line for each check.
+/// - `/readyz`: 200 if all checks are well, 503 otherwise, with a line for each check; before the program has begun, what it
+///   waits for.
 pub async fn serve(listener: TcpListener, readiness: Readiness) -> io::Result<()> {
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))

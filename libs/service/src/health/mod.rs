@@ -66,22 +66,30 @@ pub struct Readiness {
 }
 
 /// How far a program is in its life.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 enum Stage {
-    /// Not ready yet.
-    #[default]
-    Starting,
+    /// Not ready yet, and what it waits for.
+    Starting(Option<String>),
     /// Ready if all checks are.
     Running(Vec<Check>),
     /// Never ready again.
     Ending,
 }
 
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Starting(None)
+    }
+}
+
 /// How ready a program is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// It has not started yet.
-    Starting,
+    Starting {
+        /// What it waits for, and why that is not there; none where it does not wait.
+        waits_for: Option<String>,
+    },
     /// It runs, and these are its checks, in their order.
     Running(Vec<Outcome>),
     /// It is about to end.
@@ -89,10 +97,23 @@ pub enum Report {
 }
 
 impl Readiness {
+    /// Says what keeps the program from beginning: `NATS at nats://127.0.0.1:4222: connection refused`. Changes nothing once it
+    /// has begun.
+    pub fn wait_for(&self, what: impl Into<String>) {
+        let what = what.into();
+        self.stage.send_if_modified(|stage| {
+            if let Stage::Starting(waits_for) = stage {
+                *waits_for = Some(what);
+            }
+            // Who follows it is told whether it is ready, which is as before.
+            false
+        });
+    }
+
     /// From now on, the program is ready if all of these are well. Changes nothing once it is ending.
     pub fn begin(&self, checks: Vec<Check>) {
         self.stage.send_if_modified(|stage| match stage {
-            Stage::Starting | Stage::Running(_) => {
+            Stage::Starting(_) | Stage::Running(_) => {
                 *stage = Stage::Running(checks);
                 true
             }
@@ -109,7 +130,7 @@ impl Readiness {
     pub async fn report(&self) -> Report {
         let stage = self.stage.borrow().clone();
         match stage {
-            Stage::Starting => Report::Starting,
+            Stage::Starting(waits_for) => Report::Starting { waits_for },
             Stage::Running(checks) => {
                 Report::Running(join_all(checks.iter().map(Check::outcome)).await)
             }
@@ -146,25 +167,30 @@ impl Report {
     pub fn is_ready(&self) -> bool {
         match self {
             Self::Running(outcomes) => outcomes.iter().all(|outcome| outcome.result.is_ok()),
-            Self::Starting | Self::Ending => false,
+            Self::Starting { .. } | Self::Ending => false,
         }
     }
 }
 
-/// A line for each check: its name, and `ok` or why not.
+/// A line for each check: its name, and `ok` or why not; before it has begun, one that says what it waits for.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Starting => f.write_str("starting\n"),
+            Self::Starting { waits_for: None } => f.write_str("starting\n"),
+            Self::Starting { waits_for: Some(what) } => writeln!(f, "waiting for {}", line(what)),
             Self::Ending => f.write_str("ending\n"),
             Self::Running(outcomes) if outcomes.is_empty() => f.write_str("ok\n"),
             Self::Running(outcomes) => outcomes.iter().try_for_each(|outcome| {
                 let said = outcome.result.as_ref().map_or_else(String::as_str, |()| "ok");
-                // A line each, whatever an error says.
-                writeln!(f, "{}: {}", outcome.name, said.replace(['\n', '\r'], " "))
+                writeln!(f, "{}: {}", outcome.name, line(said))
             }),
         }
     }
+}
+
+/// One line, whatever an error says.
+fn line(said: &str) -> String {
+    said.replace(['\n', '\r'], " ")
 }
 
 #[cfg(test)]
@@ -177,7 +203,7 @@ mod tests {
     async fn reports_come_at_once_on_every_change_and_in_between() {
         let readiness = Readiness::default();
         let mut reports = readiness.reports(Duration::from_secs(3));
-        assert_eq!(reports.next().await, Report::Starting);
+        assert_eq!(reports.next().await, Report::Starting { waits_for: None });
         let is_well = Arc::new(AtomicBool::new(true));
         let switch = is_well.clone();
         let check = Check::new("store", move || {

@@ -31,6 +31,7 @@ use tracing::info;
 
 use self::flags::Flags;
 use crate::{
+    descriptors,
     health::Readiness,
     settings::{self, Configuration, Program, Settings},
     telemetry, tls,
@@ -121,6 +122,7 @@ where
     let Configuration { program, settings, .. } = configuration;
     telemetry::init_with(settings.log.format, &settings.log.level);
     info!(version, "{} starts", program.name());
+    descriptors::raise_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

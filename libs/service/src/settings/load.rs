@@ -10,6 +10,7 @@ use super::{
     key::{Key, keys},
     rules,
     source::Sources,
+    unknown::Unknown,
     violation::{SettingsError, Violation},
 };
 
@@ -29,7 +30,7 @@ pub struct Configuration {
 ///
 /// # Errors
 ///
-/// All that is wrong at once; only rules about how values go together are left out while there are wrong values.
+/// All that is wrong at once. Left out is only what a value would decide that is wrong itself.
 pub fn load(program: Program, sources: &Sources) -> Result<Configuration, SettingsError> {
     let mut violations = Vec::new();
     let [file, environment, flags] = sources.layers(&mut violations);
@@ -94,16 +95,12 @@ impl Loading {
     fn finish(self, program: Program) -> Result<Configuration, SettingsError> {
         let Self { tree, origins, mut violations } = self;
         let settings = settings(&tree).expect("every value was tried when it was set");
-        if violations.is_empty() {
-            violations = rules::broken(&settings, program)
-                .into_iter()
-                .map(|(key, problem)| {
-                    let origin = origins.get(&key).cloned();
-                    let origin = origin.unwrap_or_else(|| "the defaults".to_owned());
-                    Violation::Rule { key, origin, problem }
-                })
-                .collect();
-        }
+        let broken = rules::broken(&settings, program, &Unknown::of(&violations));
+        violations.extend(broken.into_iter().map(|(key, problem)| {
+            let origin = origins.get(&key).cloned();
+            let origin = origin.unwrap_or_else(|| "the defaults".to_owned());
+            Violation::Rule { key, origin, problem }
+        }));
         if violations.is_empty() {
             Ok(Configuration { program, settings, origins })
         } else {

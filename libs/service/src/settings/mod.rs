@@ -3,7 +3,7 @@
 //! ```text
 //!   defaults  <  file (TOML)  <  environment (WINDLASS_BUS__URL)  <  flags (--set bus.url=…)
 //!                      └──────────────┬──────────────┘
-//!                   unknown keys, wrong values, broken rules: all are told at once
+//!        unknown keys, wrong values, broken rules, files that will not do: all are told at once
 //! ```
 //!
 //! The structs here are the one source of truth: their fields are the keys, their documentation is the reference
@@ -17,6 +17,8 @@ mod file;
 mod key;
 mod kind;
 mod load;
+mod named_files;
+mod nkey;
 mod programs;
 mod rules;
 mod secret;
@@ -26,6 +28,7 @@ mod size;
 mod source;
 mod store;
 mod switch;
+mod unknown;
 mod violation;
 
 use schemars::JsonSchema;

@@ -121,7 +121,7 @@ pub struct LauncherSettings {
     /// What attempts run on.
     pub runtime: RuntimeKind,
     /// The name of this machine, by which attempts are found again after a restart; the machine's host name if it is not set.
-    /// Two launchers must not have the same.
+    /// Two launchers must not have the same. It names a directory: letters, digits, `-`, `_` and `.`.
     pub host: Option<String>,
     /// How many attempts run at once; as many as there are processors if it is not set.
     pub slots: Option<NonZeroUsize>,
@@ -167,6 +167,12 @@ impl LauncherSettings {
         }
         Ok(nix::unistd::gethostname()?.to_string_lossy().into_owned())
     }
+}
+
+/// Whether a text can name a host, and the directory that is named for it.
+pub(super) fn is_host_name(text: &str) -> bool {
+    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !text.is_empty() && !text.starts_with('.') && text.bytes().all(lawful)
 }
 
 /// The program that serves logs.

@@ -1,46 +1,70 @@
-//! What must be true of values together, and of the files they name.
+//! What must be true of values together, and of the machine on which the program is started.
 
-use std::time::Duration;
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
     Program, Servers, Settings, StoreMode,
     bus::BusTlsSettings,
-    programs::{GrpcTlsSettings, RuntimeKind},
+    programs::{GrpcTlsSettings, RuntimeKind, is_host_name},
     store::StoreTlsSettings,
+    unknown::{Unknown, is_in},
 };
 
 /// The least time that is between two messages of a lease, so that one can be late without losing the partition.
 const LEAST_LEASE: Duration = Duration::from_millis(500);
 
-/// What is broken: keys, and what is wrong with them.
-pub(super) fn broken(settings: &Settings, program: Program) -> Vec<(String, String)> {
-    let mut rules = Rules { settings, broken: Vec::new() };
+/// What is broken: keys, and what is wrong with them. Nothing is said that a value would decide of which nobody knows what it
+/// is meant to be.
+pub(super) fn broken(
+    settings: &Settings,
+    program: Program,
+    unknown: &Unknown,
+) -> Vec<(String, String)> {
+    let mut rules = Rules { settings, unknown, broken: Vec::new() };
     rules.installation();
     rules.durations();
     rules.bus();
     rules.store();
     rules.log();
-    if program == Program::Launcher {
-        rules.launcher();
+    match program {
+        Program::Launcher => rules.launcher(),
+        Program::Streamer => rules.directory("streamer.directory", &settings.streamer.directory),
+        Program::Submitter | Program::Scheduler => {}
     }
     rules.grpc(program);
-    if rules.broken.is_empty() {
-        // Files of which the settings are contradictory are better not read.
-        rules.files(program);
-    }
+    rules.files(program);
     rules.broken
 }
 
-struct Rules<'a> {
-    settings: &'a Settings,
+pub(super) struct Rules<'a> {
+    pub(super) settings: &'a Settings,
+    unknown: &'a Unknown,
     broken: Vec<(String, String)>,
 }
 
 impl Rules<'_> {
-    fn say(&mut self, key: &str, problem: impl Into<String>) {
-        self.broken.push((key.to_owned(), problem.into()));
+    pub(super) fn say(&mut self, key: &str, problem: impl Into<String>) {
+        self.say_with(key, &[], problem);
+    }
+
+    /// Says what is wrong with a key as long as these have the values that they have.
+    fn say_with(&mut self, key: &str, with: &[&str], problem: impl Into<String>) {
+        if !with.iter().chain([&key]).any(|key| self.unknown.holds(key)) {
+            self.broken.push((key.to_owned(), problem.into()));
+        }
+    }
+
+    /// Whether nothing is wrong with any key of a section, as far as was looked at.
+    pub(super) fn is_sound(&self, section: &str) -> bool {
+        !self.unknown.holds_any_of(section)
+            && !self.broken.iter().any(|(key, _)| is_in(key, section))
+    }
+
+    /// Whether the value of a key is known, and nothing is wrong with it, as far as was looked at.
+    pub(super) fn is_right(&self, key: &str) -> bool {
+        !self.unknown.holds(key) && !self.broken.iter().any(|(broken, _)| broken == key)
     }
 
     fn installation(&mut self) {
@@ -85,14 +109,26 @@ impl Rules<'_> {
 
     fn bus(&mut self) {
         let bus = &self.settings.bus;
+        let streams = &bus.streams;
+        for (key, stream) in [
+            ("bus.streams.event.max_bytes", &streams.event),
+            ("bus.streams.launch.max_bytes", &streams.launch),
+            ("bus.streams.dead_letter.max_bytes", &streams.dead_letter),
+        ] {
+            if stream.max_bytes == 0 {
+                self.say(key, "is 0, which NATS takes for no limit, and a stream without one fills the disk; give a size");
+            }
+        }
         self.schemes("bus.url", &bus.url, ["nats", "tls"]);
         self.one_of("bus.password", bus.password.is_some(), bus.password_file.is_some());
         self.one_of("bus.token", bus.token.is_some(), bus.token_file.is_some());
         let has_password = bus.password.is_some() || bus.password_file.is_some();
         match (&bus.user, has_password) {
-            (Some(_), false) => {
-                self.say("bus.user", "needs a password; set `bus.password_file`, too");
-            }
+            (Some(_), false) => self.say_with(
+                "bus.user",
+                &["bus.password", "bus.password_file"],
+                "needs a password; set `bus.password_file`, too",
+            ),
             (None, true) => self.say("bus.user", "is not set, but a password is; set it, too"),
             (Some(_), true) | (None, false) => {}
         }
@@ -125,8 +161,9 @@ impl Rules<'_> {
             );
         }
         if store.mode == StoreMode::Single && servers.len() > 1 {
-            self.say(
+            self.say_with(
                 "store.url",
+                &["store.mode"],
                 "names several servers, which `store.mode` = `single` has no use for; name one, or set the mode",
             );
         }
@@ -135,8 +172,9 @@ impl Rules<'_> {
                 "store.sentinel_master",
                 "is not set, and `store.mode` is `sentinel`; set it to the name that the sentinels know",
             ),
-            (StoreMode::Single | StoreMode::Cluster, Some(_)) => self.say(
+            (StoreMode::Single | StoreMode::Cluster, Some(_)) => self.say_with(
                 "store.sentinel_master",
+                &["store.mode"],
                 "has a meaning for sentinels only; set `store.mode` to `sentinel`, or leave it out",
             ),
             (StoreMode::Sentinel, Some(_)) | (StoreMode::Single | StoreMode::Cluster, None) => {}
@@ -151,13 +189,15 @@ impl Rules<'_> {
 
     fn grpc(&mut self, program: Program) {
         let Some((listen_key, address)) = self.settings.grpc_listen(program) else { return };
+        self.ports(listen_key, address, self.settings.admin_listen(program));
         let grpc = &self.settings.grpc;
         let GrpcTlsSettings { cert_file, key_file, client_ca_file } = &grpc.tls;
         self.pair("grpc.tls", cert_file.is_some(), key_file.is_some());
         let has_tls = cert_file.is_some() && key_file.is_some();
         if client_ca_file.is_some() && cert_file.is_none() && key_file.is_none() {
-            self.say(
+            self.say_with(
                 "grpc.tls.client_ca_file",
+                &["grpc.tls.cert_file", "grpc.tls.key_file"],
                 "asks clients for certificates, which needs TLS; set `grpc.tls.cert_file` and `grpc.tls.key_file`, too",
             );
         }
@@ -165,8 +205,9 @@ impl Rules<'_> {
             self.say("grpc.plaintext", "is true, and certificates are set; keep one of them");
         }
         if !has_tls && !grpc.plaintext && !address.ip().is_loopback() {
-            self.say(
+            self.say_with(
                 listen_key,
+                &["grpc.plaintext", "grpc.tls.cert_file", "grpc.tls.key_file"],
                 format!(
                     "`{address}` can be reached from other machines, and whoever can connect can run programs; set \
                      `grpc.tls.cert_file` and `grpc.tls.key_file`, or accept that with `grpc.plaintext` = true"
@@ -177,13 +218,55 @@ impl Rules<'_> {
 
     fn launcher(&mut self) {
         let launcher = &self.settings.launcher;
-        if launcher.host.as_deref().is_some_and(|host| host.trim().is_empty()) {
-            self.say("launcher.host", "is empty; leave it out to take the machine's host name");
+        let form =
+            "it names a directory, so give letters, digits, `-`, `_` and `.`, the first one no `.`";
+        match (&launcher.host, launcher.runtime) {
+            (Some(host), _) if !is_host_name(host) => {
+                let advice = "or leave it out to take the machine's host name";
+                self.say("launcher.host", format!("`{host}` is no name for a host; {form}, {advice}"));
+            }
+            (None, RuntimeKind::Process) => match launcher.host_name() {
+                Ok(host) if is_host_name(&host) => {}
+                Ok(host) => self.say_with(
+                    "launcher.host",
+                    &["launcher.runtime"],
+                    format!("is not set, and `{host}`, which the machine is called, will not do; {form}"),
+                ),
+                Err(error) => self.say_with(
+                    "launcher.host",
+                    &["launcher.runtime"],
+                    format!("is not set, and what the machine is called cannot be found out: {error}; set it"),
+                ),
+            },
+            (Some(_), _) | (None, RuntimeKind::Simulated) => {}
         }
-        if launcher.runtime == RuntimeKind::Process && !launcher.directory.is_absolute() {
-            self.say(
-                "launcher.directory",
-                "is not absolute, and attempts must be found again by a program that is started elsewhere; write all of it",
+        if launcher.runtime == RuntimeKind::Process {
+            if !launcher.directory.is_absolute() {
+                self.say_with(
+                    "launcher.directory",
+                    &["launcher.runtime"],
+                    "is not absolute, and attempts must be found again by a program that is started elsewhere; write all of it",
+                );
+            }
+            self.directory("launcher.directory", &launcher.directory);
+        }
+    }
+
+    /// One that is not there yet may be made.
+    fn directory(&mut self, key: &str, path: &Path) {
+        if path.exists() && !path.is_dir() {
+            self.say(key, format!("{} is no directory; name one", path.display()));
+        }
+    }
+
+    /// The ports of one program.
+    fn ports(&mut self, listen_key: &str, listen: SocketAddr, operators: Option<SocketAddr>) {
+        if listen.port() != 0 && operators == Some(listen) {
+            let admin_key = format!("{}.admin_listen", listen_key.trim_end_matches(".listen"));
+            self.say_with(
+                listen_key,
+                &[&admin_key],
+                format!("`{listen}` is that of `{admin_key}`, too; give one of them another port"),
             );
         }
     }
@@ -202,36 +285,6 @@ impl Rules<'_> {
         let advice =
             "give a level such as `info`, or directives such as `info,windlass_scheduler=debug`";
         self.say("log.level", format!("{problem}; {advice}"));
-    }
-
-    /// Reads all files that the program will need.
-    fn files(&mut self, program: Program) {
-        let Settings { bus, store, grpc, .. } = self.settings;
-        if let Err(error) = bus.authentication() {
-            let files = [
-                ("bus.password_file", &bus.password_file),
-                ("bus.token_file", &bus.token_file),
-                ("bus.nkey_seed_file", &bus.nkey_seed_file),
-                ("bus.credentials_file", &bus.credentials_file),
-            ];
-            // There is one way to log in.
-            let key = files.iter().find(|(_, file)| file.is_some()).map_or("bus", |(key, _)| key);
-            self.say(key, error.to_string());
-        }
-        if let Err(error) = store.authentication() {
-            self.say("store.password_file", error.to_string());
-        }
-        if let Err(error) = bus.client_tls() {
-            self.say(&format!("bus.tls.{}", error.setting()), error.to_string());
-        }
-        if let Err(error) = store.client_tls() {
-            self.say(&format!("store.tls.{}", error.setting()), error.to_string());
-        }
-        if self.settings.grpc_listen(program).is_some()
-            && let Err(error) = grpc.server_tls()
-        {
-            self.say(&format!("grpc.tls.{}", error.setting()), error.to_string());
-        }
     }
 
     fn schemes(&mut self, key: &str, servers: &Servers, lawful: [&str; 2]) {
@@ -259,9 +312,11 @@ impl Rules<'_> {
             (false, true) => ("key_file", "cert_file"),
             (true, true) | (false, false) => return,
         };
-        self.say(
+        let missing = format!("{section}.{missing}");
+        self.say_with(
             &format!("{section}.{present}"),
-            format!("needs `{section}.{missing}`, which is not set; set both or none"),
+            &[&missing],
+            format!("needs `{missing}`, which is not set; set both or none"),
         );
     }
 }

@@ -140,6 +140,38 @@ fn all_that_is_wrong_is_told_at_once_with_where_it_is_and_what_was_meant() {
 }
 
 #[test]
+fn wrong_values_broken_rules_and_files_that_will_not_do_are_told_in_one_go() {
+    let dir = TempDir::new().unwrap();
+    let text = "[installation]\nname = 'My Runs'\n\
+                [bus]\nreplicas = 7\nack_wait = '0s'\nnkey_seed_file = 'DIR/seed'\n\
+                [store]\npassword_file = 'DIR/none'\n\
+                [store.tls]\nca_file = 'DIR/seed'\ncert_file = 'DIR/none'\nkey_file = 'DIR/none'\n\
+                [launcher]\nhost = 'rack/7'\ndirectory = 'attempts'\n";
+    let place = dir.path().display().to_string();
+    write(dir.path(), "seed", "hunter2");
+    let file = write(dir.path(), "windlass.toml", &text.replace("DIR", &place));
+    let said = refused(Program::Launcher, &sources(Some(&file), &[], &[]));
+    assert!(!said.contains("hunter2"), "{said}");
+    insta::assert_snapshot!(said.replace(&place, "/etc"));
+}
+
+#[test]
+fn nothing_is_said_that_a_wrong_value_would_decide() {
+    for (program, sets) in [
+        (Program::Submitter, &["bus.user=me", "bus.pasword_file=/p"][..]),
+        (Program::Submitter, &["bus.user=me", "bus.password=hunter2"]),
+        (Program::Submitter, &["store.mode=sentinels", "store.sentinel_master=x"]),
+        (Program::Submitter, &["store.mode=clusters", "store.url=redis://a:1,redis://b:1"]),
+        (Program::Submitter, &["submitter.listen=0.0.0.0:1", "grpc.plaintext=yes"]),
+        (Program::Submitter, &["submitter.listen=0.0.0.0:1", "grpc.plain_text=true"]),
+        (Program::Launcher, &["launcher.runtime=none", "launcher.directory=attempts"]),
+    ] {
+        let error = settings::load(program, &sources(None, &[], sets)).unwrap_err();
+        assert_eq!(error.violations.len(), 1, "{sets:?}: {error}");
+    }
+}
+
+#[test]
 fn variables_that_others_make_are_none_of_its_business() {
     let others = [
         ("WINDLASS_LOG", "debug"),
@@ -232,7 +264,16 @@ fn values_that_do_not_go_together_are_refused() {
             &["keep one of them"],
         ),
         (Launcher, &["launcher.directory=attempts"], &["is not absolute"]),
-        (Launcher, &["launcher.host= "], &["`launcher.host`"]),
+        (Launcher, &["launcher.host= "], &["`launcher.host`", "is no name for a host"]),
+        (Launcher, &["launcher.host=rack/7"], &["`rack/7` is no name for a host"]),
+        (Launcher, &["launcher.host=..", "launcher.runtime=simulated"], &["`launcher.host`"]),
+        (Launcher, &["launcher.directory=/dev/null"], &["/dev/null is no directory"]),
+        (Streamer, &["streamer.directory=/dev/null"], &["/dev/null is no directory"]),
+        (
+            Streamer,
+            &["streamer.listen=127.0.0.1:4613"],
+            &["`streamer.listen`", "that of `streamer.admin_listen`, too"],
+        ),
         (Launcher, &["log.level=info,windlass=loud"], &["`log.level`"]),
         (Launcher, &["log.level=verbose"], &["`log.level`", "`verbose` is no level"]),
         (Launcher, &["scheduler.lease_time=1ms"], &["at least 500ms"]),

@@ -56,6 +56,9 @@ async fn a_program_is_ready_from_its_beginning_to_its_end_while_all_checks_are_w
     let readiness = Readiness::default();
     let address = port(&readiness).await;
     assert_eq!(get(address, "/readyz").await, (503, "starting\n".to_owned()));
+    readiness.wait_for("NATS at nats://a:1: nobody\nanswers");
+    let waiting = "waiting for NATS at nats://a:1: nobody answers\n";
+    assert_eq!(get(address, "/readyz").await, (503, waiting.to_owned()));
 
     let store = Arc::new(AtomicBool::new(true));
     let well = Check::new("bus", async || Ok(()));
@@ -67,6 +70,8 @@ async fn a_program_is_ready_from_its_beginning_to_its_end_while_all_checks_are_w
     store.store(true, Ordering::SeqCst);
     assert_eq!(get(address, "/readyz").await.0, 200);
 
+    readiness.wait_for("nothing any more");
+    assert_eq!(get(address, "/readyz").await.0, 200);
     readiness.end();
     readiness.begin(Vec::new());
     assert_eq!(get(address, "/readyz").await, (503, "ending\n".to_owned()));

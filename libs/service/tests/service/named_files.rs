@@ -48,6 +48,20 @@ fn secrets_whose_files_are_missing_or_empty_are_told_with_key_and_file() {
 }
 
 #[test]
+fn what_nats_is_shown_is_looked_at_before_nats_is() {
+    let dir = TempDir::new().unwrap();
+    let file = write(dir.path(), "secret", "hunter2\n");
+    for (key, words) in [
+        ("bus.nkey_seed_file", "holds no seed of an NKey"),
+        ("bus.credentials_file", "holds no JWT and seed"),
+    ] {
+        let said = told(Program::Scheduler, &[set(key, &file)]);
+        assert!(said.contains(&format!("`{key}`, from --set")) && said.contains(words), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
 fn certificates_that_cannot_be_used_are_told_with_key_and_file() {
     let dir = TempDir::new().unwrap();
     let file = |name: &str, text: &str| write(dir.path(), name, text);

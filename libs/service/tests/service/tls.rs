@@ -112,22 +112,22 @@ async fn with_mutual_tls_only_clients_with_a_certificate_of_the_right_authority_
 async fn a_client_without_tls_is_not_answered_on_a_tls_port() {
     let server = TlsServer::start(None).await;
     let endpoint = format!("http://{}", server.address);
-    let error = match Client::connect(&endpoint).await {
-        Ok(client) => call(&client.with_patience(Patience(Duration::ZERO))).await,
-        Err(error) => error,
-    };
-    assert!(error.is_transient() && error.code() != Code::Unimplemented, "{error}");
+    let error = Client::connect(&endpoint).await.unwrap_err();
+    assert!(!error.is_transient(), "it will not do later either: {error}");
+    let ClientError::OtherScheme { corrected, .. } = error else { panic!("{error}") };
+    assert_eq!(corrected, format!("https://{}", server.address));
     server.assert_answers(&server.trusted()).await;
 }
 
 #[tokio::test]
 async fn a_tls_client_finds_that_a_server_speaks_no_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     let server = GrpcServer::new().unwrap();
     tokio::spawn(server.serve(TcpListenerStream::new(listener), CancellationToken::new()));
-    let error = Client::connect(&endpoint).await.unwrap_err();
-    assert!(matches!(error, ClientError::Untrusted { .. }), "{error}");
+    let error = Client::connect(&format!("https://{address}")).await.unwrap_err();
+    let ClientError::OtherScheme { corrected, .. } = error else { panic!("{error}") };
+    assert_eq!(corrected, format!("http://{address}"));
 }
 
 #[test]

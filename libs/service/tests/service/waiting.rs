@@ -23,6 +23,31 @@ async fn clustered(name: &str, other: &str) -> NatsServer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn operators_are_told_which_server_is_waited_for_and_why() {
+    let (nats, redis) = tokio::join!(NatsServer::start(), RedisServer::start());
+    nats.kill();
+    redis.kill();
+    let (mut process, operators) = connect(&nats, &redis);
+    let address = |url: String| url.split_once("://").unwrap().1.to_owned();
+    let until_waiting_for = |process: &mut Process, server: &str, of_log: &str| {
+        process.line(of_log);
+        let told = get(&operators, "/readyz");
+        let (_, body) = told.split_once("\r\n\r\n").unwrap();
+        assert!(told.starts_with("HTTP/1.1 503") && body.starts_with(server), "{told}");
+        assert!(body.contains("refused"), "{body}");
+    };
+    let server = format!("waiting for Redis at {}: ", address(redis.url()));
+    until_waiting_for(&mut process, &server, "waiting server=\"store\"");
+    redis.start_again().await;
+    let server = format!("waiting for NATS at {}: ", nats.url());
+    until_waiting_for(&mut process, &server, "waiting server=\"bus\"");
+    nats.start_again().await;
+    process.line("connected to both");
+    process.signal();
+    assert_eq!(process.end().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_without_a_leader_is_waited_for() {
     let redis = RedisServer::start().await;
     // Nobody is there.

@@ -104,6 +104,27 @@ pub async fn what_is_not_renewed_is_free_after_its_time(store: Arc<dyn Store>) {
     assert_eq!(late.members, BTreeSet::from(["alive".into(), "silent".into()]));
 }
 
+/// Everyone has the time that it asked for, whatever others ask for.
+pub async fn a_member_with_a_short_time_shortens_nobody_elses(store: Arc<dyn Store>) {
+    let short = Duration::from_millis(200);
+    share(&*store, &request("long", [1])).await;
+    share(&*store, &ShareRequest { ttl: short, ..request("short", [2]) }).await;
+    // Only looks, and renews nobody's time.
+    let look = ShareRequest { leaving: true, ttl: short, ..request("onlooker", []) };
+    let began = Instant::now();
+    loop {
+        let seen = share(&*store, &look).await;
+        assert_eq!(seen.leases.get(&1).map(String::as_str), Some("long"), "{seen:?}");
+        assert!(seen.members.contains("long"), "{seen:?}");
+        // Longer than the short time, and so that it was noticed.
+        if began.elapsed() > short * 2 && seen == shares(["long"], [(1, "long")]) {
+            break;
+        }
+        assert!(began.elapsed() < LIMIT, "{seen:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// By all answers of all members together, a lease has one owner.
 pub async fn of_those_who_race_for_leases_each_lease_has_one(store: Arc<dyn Store>) {
     let racers: Vec<_> = (0..8_u32)

@@ -16,6 +16,7 @@ pub use claim::{
 };
 pub use group::{
     a_lease_is_held_by_one_until_it_is_released, a_member_leaves_step_by_step,
+    a_member_with_a_short_time_shortens_nobody_elses,
     an_installation_keeps_its_first_number_of_partitions,
     of_those_who_race_for_leases_each_lease_has_one, what_is_not_renewed_is_free_after_its_time,
 };
@@ -56,6 +57,7 @@ macro_rules! conformance_tests {
             a_created_run_is_read_as_it_was_submitted
             a_lease_is_held_by_one_until_it_is_released
             a_member_leaves_step_by_step
+            a_member_with_a_short_time_shortens_nobody_elses
             a_page_is_not_disturbed_by_runs_that_are_added
             a_read_is_of_one_version
             a_removed_run_leaves_nothing_but_a_memory

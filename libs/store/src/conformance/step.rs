@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use windlass_engine::record::{StepIndex, StepRecord};
 
 use super::fixture::{attempt, commit, commit_to, create, output, read, run_id, step_record};
-use crate::{Store, StoreError};
+use crate::{Committed, Store, StoreError};
 
 /// A range is cut to what the run has; names are answered in the order asked, twice where asked twice.
 pub async fn steps_are_read_by_range_and_by_name(store: Arc<dyn Store>) {
@@ -31,16 +31,21 @@ pub async fn steps_are_read_by_range_and_by_name(store: Arc<dyn Store>) {
     assert_eq!(steps, names.map(|step| expected(step.0)));
 }
 
-/// A step that the run does not have is damage wherever it is named, and fails the whole call.
+/// A step that the run does not have is damage wherever it is named, and of that run alone.
 pub async fn steps_that_do_not_exist_are_refused(store: Arc<dyn Store>) {
     let (one, two) = (create(&*store, 1, 2).await, create(&*store, 2, 2).await);
     let read_beyond = store.read_steps(run_id(1), &[StepIndex(0), StepIndex(2)]).await;
     assert!(matches!(read_beyond, Err(StoreError::Damaged(_))), "{read_beyond:?}");
     let mut beyond = commit_to(&two);
     beyond.steps = vec![(StepIndex(2), step_record(1))];
-    let committed = store.commit(vec![commit_to(&one), beyond]).await;
-    assert!(matches!(committed, Err(StoreError::Damaged(_))), "{committed:?}");
-    assert_eq!((read(&*store, 1).await, read(&*store, 2).await), (one, two));
+    beyond.attempts = vec![attempt(0, 1, "exit code 2")];
+    let committed = store.commit(vec![beyond, commit_to(&one)]).await.expect("answered");
+    let [Committed::Damaged(why), Committed::Done(version)] = &committed[..] else {
+        panic!("{committed:?}")
+    };
+    assert!(why.contains("index 2"), "{why}");
+    assert_eq!((read(&*store, 1).await.version, read(&*store, 2).await), (*version, two));
+    assert_eq!(store.read_attempts(run_id(2), StepIndex(0)).await, Ok(vec![]));
 }
 
 /// What a run of 100,000 steps went through in pieces of every kind is what is read.

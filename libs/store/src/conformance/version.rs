@@ -35,6 +35,7 @@ pub async fn a_created_run_is_read_as_it_was_submitted(store: Arc<dyn Store>) {
         Ok(Some(StoredRun { view, steps, pipeline: pipeline.clone(), orders: vec![] }))
     );
     assert_eq!(store.read_pipeline(run_id(1)).await, Ok(Some(pipeline)));
+    assert_eq!(store.read_record(run_id(1)).await, Ok(Some((Version::FIRST, record))));
 }
 
 /// Creating a run again tells the first one's digest and changes nothing.
@@ -166,6 +167,7 @@ pub async fn a_run_is_removed_at_its_version_only(store: Arc<dyn Store>) {
     commit(&*store, commit_to(&old)).await;
     let before = store.load(run_id(1)).await;
     assert_eq!(store.remove(run_id(1), old.version).await, Ok(Committed::Conflict));
+    assert_eq!(store.remove_damaged(run_id(1)).await, Ok(false), "it can be read");
     assert_eq!(store.load(run_id(1)).await, before);
     assert_eq!(store.remove(run_id(2), old.version).await, Ok(Committed::Conflict));
 }
@@ -202,6 +204,8 @@ async fn assert_that_nothing_is_known_of_run_1(store: &dyn Store) {
     let (run, step) = (run_id(1), StepIndex(0));
     assert_eq!(store.load(run).await, Ok(None));
     assert_eq!(store.read_run(run).await, Ok(None));
+    assert_eq!(store.read_record(run).await, Ok(None));
+    assert_eq!(store.remove_damaged(run).await, Ok(false));
     assert_eq!(store.read_pipeline(run).await, Ok(None));
     assert_eq!(store.read_orders(run).await, Ok(vec![]));
     assert_eq!(store.read_step_range(run, 0..1).await, Ok(None));

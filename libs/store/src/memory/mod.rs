@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
-    record::{AttemptRecord, StepIndex, StepRecord},
+    record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 use windlass_proto::id::RunId;
@@ -85,19 +85,15 @@ impl Contents {
         Created::New
     }
 
-    /// Everything that can be wrong with a commit, apart from its version.
-    fn check(&self, commit: &Commit) -> Result<(), StoreError> {
-        self.runs
-            .get(&commit.run)
-            .map_or(Ok(()), |run| run.check_steps(commit.steps.iter().map(|(step, _)| *step)))
-    }
-
     fn commit(&mut self, commit: Commit) -> Committed {
         let id = commit.run;
         let Some(run) = self.runs.get_mut(&id).filter(|run| run.view().version == commit.expected)
         else {
             return Committed::Conflict;
         };
+        if let Err(why) = run.check_steps(commit.steps.iter().map(|(step, _)| *step)) {
+            return Committed::Damaged(why);
+        }
         self.finished.remove(&(run.view().record.ended_at, id));
         let version = run.apply(commit);
         self.settle_active(id);
@@ -157,7 +153,6 @@ impl Store for MemoryStore {
 
     async fn commit(&self, commits: Vec<Commit>) -> Result<Vec<Committed>, StoreError> {
         let mut contents = self.contents();
-        commits.iter().try_for_each(|commit| contents.check(commit))?;
         Ok(commits.into_iter().map(|commit| contents.commit(commit)).collect())
     }
 
@@ -181,6 +176,10 @@ impl Store for MemoryStore {
 
     async fn read_run(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
         Ok(self.read(run, |run| run.view().clone()))
+    }
+
+    async fn read_record(&self, run: RunId) -> Result<Option<(Version, RunRecord)>, StoreError> {
+        Ok(self.read(run, |run| (run.view().version, run.view().record.clone())))
     }
 
     async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
@@ -263,5 +262,10 @@ impl Store for MemoryStore {
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {
         let removed = self.contents().remove(run, expected);
         Ok(removed.map_or(Committed::Conflict, |_| Committed::Done(expected)))
+    }
+
+    /// Nothing in here can be damaged.
+    async fn remove_damaged(&self, _run: RunId) -> Result<bool, StoreError> {
+        Ok(false)
     }
 }

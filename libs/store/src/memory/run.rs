@@ -13,7 +13,7 @@ use windlass_engine::{
     time::Timestamp,
 };
 
-use crate::{Commit, NewRun, PlacedOrder, RunView, StoreError, StoredRun, Version};
+use crate::{Commit, NewRun, PlacedOrder, RunView, StoreError, StoredRun, Version, no_such_step};
 
 #[derive(Debug)]
 pub(super) struct Run {
@@ -59,11 +59,11 @@ impl Run {
     pub(super) fn check_steps(
         &self,
         mut steps: impl Iterator<Item = StepIndex>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), String> {
         match steps.find(|step| self.steps.len() <= step.0 as usize) {
             Some(step) => {
                 let submission = &self.view.submission;
-                Err(StoreError::no_such_step(submission.id, submission.steps, step))
+                Err(no_such_step(submission.id, submission.steps, step))
             }
             None => Ok(()),
         }
@@ -116,7 +116,7 @@ impl Run {
     }
 
     pub(super) fn steps(&self, steps: &[StepIndex]) -> Result<Vec<StepRecord>, StoreError> {
-        self.check_steps(steps.iter().copied())?;
+        self.check_steps(steps.iter().copied()).map_err(StoreError::Damaged)?;
         Ok(steps.iter().filter_map(|step| self.steps.get(step.0 as usize)).copied().collect())
     }
 

@@ -10,7 +10,10 @@ use redis::{
     RedisConnectionInfo, RedisError, TlsCertificates, Value, aio::MultiplexedConnection,
 };
 
-use super::{fault::Fault, link::in_time};
+use super::{
+    fault::Fault,
+    link::{in_time, tcp_settings},
+};
 
 /// How long after a failure to connect the next ones are told the same without another try.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -121,6 +124,7 @@ impl Reconnecting {
     }
 
     async fn connect_to(&self, info: ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
+        let info = info.set_tcp_settings(tcp_settings());
         let client = match &self.tls {
             Some(certificates) if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) => {
                 Client::build_with_tls(info, certificates.clone())?

@@ -81,6 +81,11 @@ fn code(error: &RedisError) -> &str {
     error.code().unwrap_or_default()
 }
 
+/// Whether a key holds something of another kind than what it was asked about.
+pub(super) fn is_of_another_kind(error: &RedisError) -> bool {
+    code(error) == "WRONGTYPE"
+}
+
 /// What a server says that cannot do anything for now, or for this user.
 const PASSING: [&str; 12] = [
     "READONLY",

@@ -7,17 +7,27 @@
 use std::{fmt, time::Duration};
 
 use redis::{
-    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Value,
+    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo},
+    io::tcp::TcpSettings,
 };
 
-#[cfg(target_os = "linux")]
-use redis::io::tcp::TcpSettings;
+use super::{
+    connection::Reconnecting,
+    fault::{Fault, is_of_another_kind},
+};
 
-use super::{connection::Reconnecting, fault::Fault};
+/// What a server answers to a command that reads a text.
+pub(super) type Text = Option<Vec<u8>>;
+
+/// A command is sent at once, and not held back until the server has confirmed the one before (Nagle's algorithm, RFC 896): each
+/// is awaited by somebody, and what can travel together is one command already.
+pub(super) fn tcp_settings() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}
 
 /// How fast an answer comes at least, in bytes per second: slower than any network that runs are served over.
 const SLOWEST: usize = 2 << 20;
@@ -59,9 +69,11 @@ impl Link {
             // What a node cannot do yet, such as in a slot that is being moved, is soon tried again.
             .min_retry_wait(50)
             .max_retry_wait(1000);
+        let settings = tcp_settings();
         // A node that is cut off ends its connection, so that the library looks for another one.
         #[cfg(target_os = "linux")]
-        let builder = builder.tcp_settings(TcpSettings::default().set_user_timeout(timeout));
+        let settings = settings.set_user_timeout(timeout);
+        let builder = builder.tcp_settings(settings);
         let client = builder.build().map_err(Fault::NotSent)?;
         let connection = in_time(timeout, client.get_async_connection()).await?;
         Ok(Self { way: Way::Cluster(connection), timeout })
@@ -108,6 +120,27 @@ impl Link {
         }
     }
 
+    /// The same for texts of several runs: where one of the keys holds something else, that is the fault of this one alone.
+    pub(super) async fn ask_texts(
+        &self,
+        commands: &mut Pipeline,
+        limit: Duration,
+    ) -> Result<Vec<RedisResult<Text>>, Fault> {
+        commands.ignore_errors();
+        match &self.way {
+            Way::One(connection) => {
+                let ask = async |connection: &mut MultiplexedConnection| {
+                    of_another_kind_at_most(commands.query_async(connection).await?)
+                };
+                connection.with(limit, ask).await
+            }
+            Way::Cluster(connection) => {
+                let answers = in_time(limit, commands.query_async(&mut connection.clone())).await?;
+                of_another_kind_at_most(answers).map_err(Fault::on_connection)
+            }
+        }
+    }
+
     /// Asks any server.
     pub(super) async fn ask_any(&self, command: &Cmd) -> Result<Value, Fault> {
         let Way::Cluster(connection) = &self.way else {
@@ -131,6 +164,15 @@ impl Link {
                 (ErrorKind::UnexpectedReturnType, "not one answer for each node").into(),
             )),
         }
+    }
+}
+
+/// Answers among which no other errors are than that a key holds something else.
+fn of_another_kind_at_most(answers: Vec<RedisResult<Text>>) -> RedisResult<Vec<RedisResult<Text>>> {
+    let other = |error: &&RedisError| !is_of_another_kind(error);
+    match answers.iter().filter_map(|answer| answer.as_ref().err()).find(other) {
+        Some(error) => Err(error.clone()),
+        None => Ok(answers),
     }
 }
 

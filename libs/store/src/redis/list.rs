@@ -33,7 +33,7 @@ impl RedisStore {
         let sets = try_join_all(sets.iter().map(|set| self.members_of(set.active()))).await?;
         let mut active = Vec::new();
         for member in sets.into_iter().flatten() {
-            active.push(long(&member).ok_or_else(|| no_run(&member))?);
+            active.extend(self.named(long(&member), &member));
         }
         active.retain(|run| run.partition(partitions) == partition);
         Ok(active)
@@ -46,7 +46,31 @@ impl RedisStore {
             .map_err(super::write::unexpected)
     }
 
+    /// The run that a member of an index names. One that names none is nobody's, and passed over.
+    fn named(&self, run: Option<RunId>, member: &[u8]) -> Option<RunId> {
+        if run.is_none() {
+            let what = format!("a member {} of an index", member.escape_ascii());
+            self.passed_over.tell(&what, "it names no run");
+        }
+        run
+    }
+
     pub(super) async fn finished(&self, limit: usize) -> Result<FinishedRuns, StoreError> {
+        let mut looked_at = limit;
+        loop {
+            let (total, members) = self.ended_first(looked_at).await?;
+            let oldest = self.ended(&members).await?;
+            let wanting = limit.saturating_sub(oldest.len());
+            if wanting == 0 || members.len() < looked_at {
+                let passed_over = (members.len() - oldest.len()) as u64;
+                return Ok(FinishedRuns { total: total.saturating_sub(passed_over), oldest });
+            }
+            looked_at += wanting;
+        }
+    }
+
+    /// How many members the indices of finished runs have, and those of them that ended first.
+    async fn ended_first(&self, limit: usize) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
         let oldest = try_join_all(self.keys.all().map(|partition| async move {
             let mut commands = redis::pipe();
             commands.zcard(partition.finished());
@@ -60,23 +84,28 @@ impl RedisStore {
         }));
         let oldest = oldest.await.map_err(Fault::while_reading)?;
         let total = oldest.iter().map(|(total, _)| total).sum();
-        let mut runs = Vec::new();
-        for (member, ended_at) in oldest.into_iter().flat_map(|(_, runs)| runs) {
-            runs.push((ended_at, long(&member).ok_or_else(|| no_run(&member))?));
-        }
-        runs.sort_by(|(one, run), (next, other)| one.total_cmp(next).then(run.cmp(other)));
-        runs.truncate(limit);
-        let runs: Vec<RunId> = runs.into_iter().map(|(_, run)| run).collect();
-        let heads = self.heads(&runs).await?;
-        let finished = |(run, head): (RunId, Option<super::head::Head>)| {
+        let mut members: Vec<_> = oldest.into_iter().flat_map(|(_, members)| members).collect();
+        members.sort_by(|(one, at), (next, later)| at.total_cmp(later).then(one.cmp(next)));
+        members.truncate(limit);
+        Ok((total, members.into_iter().map(|(member, _)| member).collect()))
+    }
+
+    /// The runs among these members that have ended.
+    async fn ended(&self, members: &[Vec<u8>]) -> Result<Vec<FinishedRun>, StoreError> {
+        let named = |member: &Vec<u8>| self.named(long(member), member);
+        let runs: Vec<RunId> = members.iter().filter_map(named).collect();
+        let mut ended = Vec::with_capacity(runs.len());
+        for (run, found) in runs.iter().zip(self.views_and_heads(&runs).await?) {
+            let head = self.passed_over.unless_damaged(run, found)?.map(|(_, head)| head);
             // It may have been taken up again meanwhile.
-            let head = head.filter(|it| it.record.state.is_final() && it.orders.is_empty())?;
-            Some(FinishedRun { run, version: head.version, ended_at: head.record.ended_at })
-        };
-        Ok(FinishedRuns {
-            total,
-            oldest: runs.into_iter().zip(heads).filter_map(finished).collect(),
-        })
+            let head = head.filter(|it| it.record.state.is_final() && it.orders.is_empty());
+            ended.extend(head.map(|it| FinishedRun {
+                run: *run,
+                version: it.version,
+                ended_at: it.record.ended_at,
+            }));
+        }
+        Ok(ended)
     }
 
     /// Reads pages of the indices of all partitions, merges them, and reads the runs that come first, until there are
@@ -92,8 +121,10 @@ impl RedisStore {
         while found.len() < limit {
             let (places, seen_to) = self.places(query, &bounds, size).await?;
             for places in places.chunks(size) {
-                let views = self.views(places).await?;
-                found.extend(views.into_iter().flatten().filter(|view| query.matches(view)));
+                for (run, view) in places.iter().zip(self.views(places).await?) {
+                    let view = self.passed_over.unless_damaged(run, view)?;
+                    found.extend(view.filter(|view| query.matches(view)));
+                }
                 if found.len() >= limit {
                     break;
                 }
@@ -131,11 +162,10 @@ impl RedisStore {
         members.sort_unstable();
         let mut runs = Vec::with_capacity(members.len());
         for member in &members {
-            let place = member.split_at_checked(PLACE_SIZE);
-            let (place, pipeline) = place.ok_or_else(|| no_run(member))?;
+            let pipeline = member.get(PLACE_SIZE..).unwrap_or_default();
             if has_pipeline(query, pipeline) {
-                let id = place.get(keys::TIME_SIZE..).and_then(long);
-                runs.push(id.ok_or_else(|| no_run(member))?);
+                let id = member.get(keys::TIME_SIZE..PLACE_SIZE).and_then(long);
+                runs.extend(self.named(id, member));
             }
         }
         let seen_to = seen_to.map(|mut place| {
@@ -198,8 +228,4 @@ impl Bounds {
     fn upper(&self) -> Vec<u8> {
         self.beyond.as_ref().map_or_else(|| b"+".to_vec(), |place| [b"(", &place[..]].concat())
     }
-}
-
-fn no_run(member: &[u8]) -> StoreError {
-    StoreError::Damaged(format!("an index names {}, which is no run", member.escape_ascii()))
 }

@@ -1,8 +1,8 @@
 //! A store in Redis or Valkey: one server, a master and replicas that sentinels watch, or a cluster.
 //!
 //! ```text
-//!   RedisStore ─┬─ write, shared ─▶ script ─┐
-//!               └─ read, list ──────────────┴─▶ link ─▶ server
+//!   RedisStore ─┬─ write, shared, remains ─▶ script ─┐
+//!               └─ read, list ───────────────────────┴─▶ link ─▶ server
 //! ```
 //!
 //! What is stored is described where it is named ([`keys`], [`head`]). Everything that changes something is one call of one
@@ -20,6 +20,7 @@ mod link;
 mod list;
 mod open;
 mod read;
+mod remains;
 mod script;
 mod shared;
 #[cfg(test)]
@@ -40,7 +41,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
-    record::{AttemptRecord, StepIndex, StepRecord},
+    record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 use windlass_proto::id::RunId;
@@ -48,6 +49,7 @@ use windlass_proto::id::RunId;
 use crate::{
     Commit, Committed, Created, FinishedRuns, Incarnation, Installation, NewRun, PlacedOrder,
     RunQuery, RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version,
+    passed_over::PassedOver,
 };
 pub use config::{RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisTls};
 use fault::Fault;
@@ -70,6 +72,7 @@ pub struct RedisStore {
     tombstones: Duration,
     /// The latest time that a server told: another server may be behind it.
     latest: AtomicU64,
+    passed_over: PassedOver,
 }
 
 impl RedisStore {
@@ -84,6 +87,7 @@ impl RedisStore {
             settle_time: config.settle_time,
             tombstones: config.tombstones,
             latest: AtomicU64::new(0),
+            passed_over: PassedOver::default(),
         };
         Ok((store, durability))
     }
@@ -133,6 +137,10 @@ impl Store for RedisStore {
 
     async fn read_run(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
         self.view(run).await
+    }
+
+    async fn read_record(&self, run: RunId) -> Result<Option<(Version, RunRecord)>, StoreError> {
+        Ok(self.head(run).await?.map(|head| (head.version, head.record)))
     }
 
     async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
@@ -219,5 +227,9 @@ impl Store for RedisStore {
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {
         write::remove(self, run, expected).await
+    }
+
+    async fn remove_damaged(&self, run: RunId) -> Result<bool, StoreError> {
+        self.remove_remains(run).await
     }
 }

@@ -10,12 +10,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::future::try_join_all;
-use redis::{Pipeline, from_redis_value};
+use futures::future::{join_all, try_join_all};
+use redis::{Pipeline, RedisResult, Value, from_redis_value};
 use windlass_engine::record::{AttemptRecord, StepIndex, StepRecord};
 use windlass_proto::id::RunId;
 
-use super::{RedisStore, fault::Fault, head::Head, keys::Partition, link::Link, write::LARGE};
+use super::{
+    RedisStore,
+    fault::Fault,
+    head::Head,
+    keys::Partition,
+    link::{Link, Text},
+    write::LARGE,
+};
 use crate::{
     RunView, StoreError, StoredRun,
     codec::{self, STEP_SIZE},
@@ -30,36 +37,39 @@ const SHORT_SUBMISSION: usize = 1024;
 /// How often to read what has to be of one version: servers nearly always do in one go what is sent in one.
 const READS: usize = 10;
 
-/// What a server answers to a command that reads a text.
-type Text = Option<Vec<u8>>;
+/// What there is of a run, or that it cannot be understood.
+type Found<T> = Result<Option<T>, StoreError>;
 
 impl RedisStore {
     pub(super) async fn head(&self, run: RunId) -> Result<Option<Head>, StoreError> {
-        Ok(self.heads(&[run]).await?.pop().flatten())
-    }
-
-    /// In the order asked.
-    pub(super) async fn heads(&self, runs: &[RunId]) -> Result<Vec<Option<Head>>, StoreError> {
-        let texts = self
-            .of_runs(runs, 1, |commands, partition, run| {
-                commands.get(partition.head(run));
-            })
-            .await?;
-        texts.into_iter().map(|texts| decode_head(texts.into_iter().next().flatten())).collect()
+        let add = |commands: &mut Pipeline, partition: &Partition, run| {
+            commands.get(partition.head(run));
+        };
+        let texts = self.of_runs(&[run], 1, add).await?.pop().unwrap_or(Ok(Vec::new()))?;
+        decode_head(texts.into_iter().next().flatten())
     }
 
     pub(super) async fn view(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
-        Ok(self.views(&[run]).await?.pop().flatten())
+        self.views(&[run]).await?.pop().unwrap_or(Ok(None))
     }
 
-    /// In the order asked, each of its own version.
-    pub(super) async fn views(&self, runs: &[RunId]) -> Result<Vec<Option<RunView>>, StoreError> {
+    /// In the order asked, each for itself.
+    pub(super) async fn views(&self, runs: &[RunId]) -> Result<Vec<Found<RunView>>, StoreError> {
+        let whole = self.views_and_heads(runs).await?;
+        Ok(whole.into_iter().map(|found| Ok(found?.map(|(view, _)| view))).collect())
+    }
+
+    /// In the order asked, each for itself and of its own version.
+    pub(super) async fn views_and_heads(
+        &self,
+        runs: &[RunId],
+    ) -> Result<Vec<Found<(RunView, Head)>>, StoreError> {
         let texts = self.of_runs(runs, 2, add_view).await?;
         let views = runs.iter().zip(texts).map(|(run, texts)| async {
-            let [head, submission] = two(texts)?;
-            self.decode_view(*run, head, submission).await.map(|found| found.map(|(view, _)| view))
+            let [head, submission] = two(texts?)?;
+            self.decode_view(*run, head, submission).await
         });
-        try_join_all(views).await
+        Ok(join_all(views).await)
     }
 
     /// Asks so many things of each of these runs, those of a partition together.
@@ -68,7 +78,7 @@ impl RedisStore {
         runs: &[RunId],
         answers: usize,
         add: impl Fn(&mut Pipeline, &Partition, RunId),
-    ) -> Result<Vec<Vec<Text>>, StoreError> {
+    ) -> Result<Vec<Result<Vec<Text>, StoreError>>, StoreError> {
         let mut groups: BTreeMap<u32, (Pipeline, Vec<usize>)> = BTreeMap::new();
         for (index, run) in runs.iter().enumerate() {
             let partition = self.keys.of(*run);
@@ -77,15 +87,18 @@ impl RedisStore {
             indices.push(index);
         }
         let limit = self.quick.limit(runs.len() * SHORT_SUBMISSION * 2);
-        let answered = try_join_all(groups.into_values().map(|(commands, indices)| async move {
-            let texts: Vec<Text> = self.quick.ask_all(&commands, limit).await?;
-            Ok::<_, Fault>((indices, texts))
-        }));
-        let mut all = vec![Vec::new(); runs.len()];
+        let answered =
+            try_join_all(groups.into_values().map(|(mut commands, indices)| async move {
+                Ok::<_, Fault>((indices, self.quick.ask_texts(&mut commands, limit).await?))
+            }));
+        let mut all = vec![Ok(Vec::new()); runs.len()];
         for (indices, texts) in answered.await.map_err(Fault::while_reading)? {
             let mut texts = texts.into_iter();
             for index in indices {
-                all[index] = texts.by_ref().take(answers).collect();
+                // Taken together first: a refusal among them does not move those of the next run.
+                let of_run: Vec<RedisResult<Text>> = texts.by_ref().take(answers).collect();
+                let of_run: RedisResult<Vec<Text>> = of_run.into_iter().collect();
+                all[index] = of_run.map_err(|error| Fault::Refused(error).while_reading());
             }
         }
         Ok(all)
@@ -108,12 +121,19 @@ impl RedisStore {
             submission = from_redis_value(whole.map_err(Fault::while_reading)?)
                 .map_err(super::write::unexpected)?;
             if submission.is_empty() {
-                // It was removed meanwhile.
-                return Ok(None);
+                // It was removed meanwhile, or half of it.
+                return if self.has_head(run).await? { Err(cut_off(run)) } else { Ok(None) };
             }
         }
         let bytes = submission.get(..size).ok_or_else(|| cut_off(run))?;
         Ok(Some((view(run, &head, bytes)?, head)))
+    }
+
+    async fn has_head(&self, run: RunId) -> Result<bool, StoreError> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(self.keys.of(run).head(run));
+        let answer = self.quick.ask(&command, self.quick.limit(0)).await;
+        Ok(answer.map_err(Fault::while_reading)? != Value::Int(0))
     }
 
     pub(super) async fn load(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {

@@ -41,9 +41,12 @@ impl RedisStore {
             Value::Int(left) => Err(StoreError::Unavailable(format!(
                 "it is settling after a restart, for another {left} ms, so that claims that it may have lost are asserted first"
             ))),
-            holders => from_redis_value::<Vec<String>>(holders)
-                .map(|holders| Some(holders.into_iter().map(Arc::from).collect()))
-                .map_err(unexpected),
+            holders => {
+                let holders: Vec<String> = from_redis_value(holders).map_err(unexpected)?;
+                let named =
+                    attempts.iter().zip(holders).map(|(attempt, it)| named(run, *attempt, it));
+                named.collect::<Result<_, _>>().map(Some)
+            }
         }
     }
 
@@ -56,8 +59,11 @@ impl RedisStore {
         let call = self.scripts.read_claims.call().key(partition.holders());
         let call = add_claims(call, 2, &partition, run, attempts);
         let holders = call.run(&self.quick).await.map_err(Fault::while_reading)?;
-        let holders: Vec<String> = from_redis_value(holders).map_err(unexpected)?;
-        Ok(holders.into_iter().map(|name| (!name.is_empty()).then(|| name.into())).collect())
+        let holders: Vec<Option<String>> = from_redis_value(holders).map_err(unexpected)?;
+        let holder = |(attempt, holder): (&_, Option<String>)| {
+            holder.map(|holder| named(run, *attempt, holder)).transpose()
+        };
+        attempts.iter().zip(holders).map(holder).collect()
     }
 
     pub(super) async fn shares(&self, request: &ShareRequest) -> Result<Shares, StoreError> {
@@ -105,6 +111,21 @@ impl RedisStore {
         }
         Ok(Incarnation(lives.into_iter().collect::<Vec<_>>().join(" ")))
     }
+}
+
+/// The holder that a claim names. All have a name.
+fn named(
+    run: RunId,
+    (step, attempt): (StepIndex, u32),
+    holder: String,
+) -> Result<Arc<str>, StoreError> {
+    if holder.is_empty() {
+        let step = step.0;
+        return Err(StoreError::Damaged(format!(
+            "the claim of attempt {attempt} of step {step} of run {run} names no holder"
+        )));
+    }
+    Ok(holder.into())
 }
 
 fn spell_installation(it: &Installation) -> String {

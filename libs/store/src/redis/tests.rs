@@ -82,27 +82,29 @@ async fn what_is_not_ours_under_a_name_of_ours_is_damage_and_changes_nothing() {
     let store = with_a_run(&server).await;
     let partition = store.keys.of(run_id());
     let before = store.head(run_id()).await.unwrap();
+    let ask = async |words: &[&str]| {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        store.quick.ask(&command, store.quick.limit(0)).await.unwrap()
+    };
+    let with_output = Commit { outputs: vec![(StepIndex(0), "{}".into())], ..commit() };
     let foreign = [
         ("SET", partition.steps(run_id()), "too short"),
+        ("RPUSH", partition.steps(run_id()), "a list"),
         ("RPUSH", partition.details(run_id()), "a list"),
     ];
     for (command, key, value) in foreign {
-        let saved = store.load(run_id()).await;
-        let limit = store.quick.limit(0);
-        store.quick.ask(redis::cmd(command).arg(&key).arg(value), limit).await.unwrap();
-        let committed = store.commit(vec![commit()]).await;
-        assert!(matches!(committed, Err(StoreError::Damaged(_))), "{command}: {committed:?}");
+        let saved = ask(&["GET", &partition.steps(run_id())]).await;
+        ask(&["DEL", &key]).await;
+        ask(&[command, &key, value]).await;
+        let committed = store.commit(vec![with_output.clone()]).await.unwrap();
+        assert!(matches!(committed[..], [Committed::Damaged(_)]), "{command}: {committed:?}");
         assert_eq!(store.head(run_id()).await.unwrap(), before, "{command}");
-        let gone = store.quick.ask(redis::cmd("DEL").arg(&key), limit).await;
-        assert_eq!(gone.unwrap(), Value::Int(1));
-        assert!(saved.is_ok());
-        let mut restored = redis::cmd("SETRANGE");
-        restored.arg(partition.steps(run_id())).arg(95).arg("\0");
-        store.quick.ask(&restored, limit).await.unwrap();
+        assert_eq!(ask(&["DEL", &key]).await, Value::Int(1));
+        let saved: Vec<u8> = from_redis_value(saved).unwrap();
+        let mut restored = redis::cmd("SET");
+        restored.arg(partition.steps(run_id())).arg(saved);
+        store.quick.ask(&restored, store.quick.limit(0)).await.unwrap();
     }
-    let mut cut = redis::cmd("SETRANGE");
-    cut.arg(partition.head(run_id())).arg(36).arg("\u{7f}\u{7f}");
-    store.quick.ask(&cut, store.quick.limit(0)).await.unwrap();
-    let loaded = store.load(run_id()).await;
-    assert!(matches!(loaded, Err(StoreError::Damaged(_))), "{loaded:?}");
+    assert!(store.load(run_id()).await.is_ok());
 }

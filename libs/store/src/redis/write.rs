@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use redis::{Value, from_redis_value};
-use windlass_engine::{event::Order, record::StepIndex, time::Timestamp};
+use windlass_engine::{event::Order, time::Timestamp};
 use windlass_proto::{convert, id::RunId};
 
 use super::{
@@ -21,11 +21,10 @@ use crate::{
 
 /// What the script answers where a run was removed; and to all that was done.
 const REMOVED: i64 = 0;
-const DONE: i64 = 1;
+pub(super) const DONE: i64 = 1;
 
-/// What it answers with in place of outcomes.
-const NO_SUCH_STEP: i64 = -1;
-const WRONG_SIZE: i64 = -2;
+/// What it answers where the head of a run is gone, and the rest of it is not.
+const HEADLESS: i64 = -1;
 
 pub(super) async fn create(store: &RedisStore, run: &NewRun) -> Result<Created, StoreError> {
     let (submission, record) = (&run.submission, &run.record);
@@ -54,6 +53,9 @@ pub(super) async fn create(store: &RedisStore, run: &NewRun) -> Result<Created, 
     match call.run(link).await.map_err(Fault::while_writing)? {
         Value::Int(DONE) => Ok(Created::New),
         Value::Int(REMOVED) => Ok(Created::Removed),
+        Value::Int(HEADLESS) => {
+            Err(StoreError::Damaged(format!("run {id} has lost its head, and the rest is there")))
+        }
         other => {
             let digest: Vec<u8> = from_redis_value(other).map_err(unexpected)?;
             let digest = digest.try_into().map_err(|_| {
@@ -74,9 +76,6 @@ pub(super) async fn commit(
     let mut groups: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (index, commit) in commits.iter().enumerate() {
         groups.entry(commit.run.partition(store.keys.partitions)).or_default().push(index);
-    }
-    if groups.len() > 1 {
-        check_steps(store, commits).await?;
     }
     let done = join_all(groups.iter().map(|(partition, indices)| {
         let group: Vec<&Commit> = indices.iter().filter_map(|index| commits.get(*index)).collect();
@@ -109,19 +108,6 @@ pub(super) async fn commit(
     }
 }
 
-/// The script looks at this too, within its own partition.
-async fn check_steps(store: &RedisStore, commits: &[Commit]) -> Result<(), StoreError> {
-    let runs: Vec<RunId> = commits.iter().map(|commit| commit.run).collect();
-    let heads = store.heads(&runs).await?;
-    for (commit, head) in commits.iter().zip(heads) {
-        let steps = head.map_or(u32::MAX, |head| head.steps);
-        if let Some((step, _)) = commit.steps.iter().find(|(step, _)| step.0 >= steps) {
-            return Err(StoreError::no_such_step(commit.run, steps, *step));
-        }
-    }
-    Ok(())
-}
-
 async fn commit_group(
     store: &RedisStore,
     partition: &Partition,
@@ -136,33 +122,21 @@ async fn commit_group(
         }
         answer => answer.map_err(Fault::while_writing)?,
     };
-    let answers: Vec<i64> = from_redis_value(answer).map_err(unexpected)?;
-    let at_fault = |number: i64| {
-        usize::try_from(number - 1).ok().and_then(|index| commits.get(index)).copied()
-    };
-    match answers[..] {
-        [NO_SUCH_STEP, number, steps] => Err(at_fault(number).map_or_else(
-            || unexpected("a step of no commit"),
-            |commit| {
-                let steps = u32::try_from(steps).unwrap_or(0);
-                let beyond = commit.steps.iter().find(|(step, _)| step.0 >= steps);
-                let step = beyond.map_or(StepIndex(steps), |(step, _)| *step);
-                StoreError::no_such_step(commit.run, steps, step)
-            },
-        )),
-        [WRONG_SIZE, number, size] => Err(at_fault(number).map_or_else(
-            || unexpected("the size of no run"),
-            |commit| StoreError::Damaged(format!("the steps of {} take {size} bytes", commit.run)),
-        )),
-        _ if answers.len() == commits.len() => Ok(commits
-            .iter()
-            .zip(answers)
-            .map(|(commit, answer)| match answer {
-                DONE => Committed::Done(commit.expected.next(commit.commit)),
-                _ => Committed::Conflict,
-            })
-            .collect()),
-        _ => Err(unexpected("another number of outcomes than of commits")),
+    let answers: Vec<Value> = from_redis_value(answer).map_err(unexpected)?;
+    if answers.len() != commits.len() {
+        return Err(unexpected("another number of outcomes than of commits"));
+    }
+    commits.iter().zip(answers).map(|(commit, answer)| outcome(commit, answer)).collect()
+}
+
+fn outcome(commit: &Commit, answer: Value) -> Result<Committed, StoreError> {
+    match answer {
+        Value::Int(DONE) => Ok(Committed::Done(commit.expected.next(commit.commit))),
+        Value::Int(_) => Ok(Committed::Conflict),
+        why => {
+            let why: String = from_redis_value(why).map_err(unexpected)?;
+            Ok(Committed::Damaged(format!("run {}: {why}", commit.run)))
+        }
     }
 }
 

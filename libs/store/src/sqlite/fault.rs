@@ -31,6 +31,19 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Why what is stored of one run makes no sense; none where that is no fault of the run's.
+    pub(super) fn of_one_run(self) -> Result<String, Self> {
+        match self {
+            Self::Decode(error) => Ok(error.to_string()),
+            Self::Store(StoreError::Damaged(why)) => Ok(why),
+            // What no file can be blamed for: a value is not of the kind that it should be.
+            Self::Sql(error) if error.sqlite_error_code().is_none() => Ok(error.to_string()),
+            other => Err(other),
+        }
+    }
+}
+
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {

@@ -8,7 +8,7 @@ use super::{
     fault::Fault,
     runs::{self, VIEW_COLUMNS, stored_time},
 };
-use crate::{FinishedRun, FinishedRuns, Installation, RunQuery, RunView};
+use crate::{FinishedRun, FinishedRuns, Installation, RunQuery, RunView, passed_over::PassedOver};
 
 pub(super) fn active(
     db: &Connection,
@@ -56,15 +56,45 @@ pub(super) fn finished(db: &Connection, limit: usize) -> Result<FinishedRuns, Fa
     Ok(FinishedRuns { total: total.cast_unsigned(), oldest })
 }
 
-pub(super) fn list(db: &Connection, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, Fault> {
-    let (sql, values) = select(query, limit);
+pub(super) fn list(
+    db: &Connection,
+    query: &RunQuery,
+    limit: usize,
+    passed_over: &PassedOver,
+) -> Result<Vec<RunView>, Fault> {
+    let mut looked_at = limit;
+    loop {
+        let (views, damaged) = list_readable(db, query, looked_at, passed_over)?;
+        let wanting = limit.saturating_sub(views.len());
+        if wanting == 0 || views.len() + damaged < looked_at {
+            return Ok(views);
+        }
+        looked_at += wanting;
+    }
+}
+
+/// The runs among the first ones of a query that can be read, and how many cannot.
+fn list_readable(
+    db: &Connection,
+    query: &RunQuery,
+    looked_at: usize,
+    passed_over: &PassedOver,
+) -> Result<(Vec<RunView>, usize), Fault> {
+    let (sql, values) = select(query, looked_at);
     let mut select = db.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(values))?;
-    let mut views = Vec::new();
+    let (mut views, mut damaged) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        views.push(runs::view(db, row)?.1);
+        match runs::view(db, row) {
+            Ok((_, view)) => views.push(view),
+            Err(fault) => {
+                let why = fault.of_one_run()?;
+                passed_over.tell(&row.get::<_, String>(1).unwrap_or_default(), &why);
+                damaged += 1;
+            }
+        }
     }
-    Ok(views)
+    Ok((views, damaged))
 }
 
 /// How the runs of a query would be found.

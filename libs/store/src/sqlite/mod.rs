@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
-    record::{AttemptRecord, StepIndex, StepRecord},
+    record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 use windlass_proto::id::RunId;
@@ -36,7 +36,7 @@ use windlass_proto::id::RunId;
 use crate::{
     Commit, Committed, Created, FinishedRuns, Incarnation, Installation, NewRun, PlacedOrder,
     RunQuery, RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock,
-    group::Groups,
+    group::Groups, passed_over::PassedOver,
 };
 use desk::Desk;
 pub use open::OpenError;
@@ -51,6 +51,7 @@ pub struct SqliteStore {
     desk: Desk,
     /// Not in the file: nobody but this process can be in a group.
     groups: Mutex<Groups>,
+    passed_over: Arc<PassedOver>,
 }
 
 impl SqliteStore {
@@ -63,7 +64,7 @@ impl SqliteStore {
         let opened = open::open(path.as_ref())?;
         let clock = Clock::start(opened.newest);
         let desk = Desk::start(opened.connection, &opened.path)?;
-        Ok(Self { clock, desk, groups: Mutex::default() })
+        Ok(Self { clock, desk, groups: Mutex::default(), passed_over: Arc::default() })
     }
 }
 
@@ -88,9 +89,7 @@ impl Store for SqliteStore {
 
     async fn commit(&self, commits: Vec<Commit>) -> Result<Vec<Committed>, StoreError> {
         let now = self.clock.now();
-        let each =
-            move |db: &_| commits.iter().map(|commit| runs::commit(db, commit, now)).collect();
-        self.desk.ask(each).await
+        self.desk.ask(move |db| runs::commit_each(db, &commits, now)).await
     }
 
     async fn load(&self, run: RunId) -> Result<Option<StoredRun>, StoreError> {
@@ -111,6 +110,10 @@ impl Store for SqliteStore {
 
     async fn read_run(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
         self.desk.ask(move |db| Ok(runs::find(db, run)?.map(|(_, view)| view))).await
+    }
+
+    async fn read_record(&self, run: RunId) -> Result<Option<(Version, RunRecord)>, StoreError> {
+        self.desk.ask(move |db| runs::record(db, run)).await
     }
 
     async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
@@ -176,7 +179,8 @@ impl Store for SqliteStore {
 
     async fn list_runs(&self, query: &RunQuery, limit: usize) -> Result<Vec<RunView>, StoreError> {
         let query = query.clone();
-        self.desk.ask(move |db| list::list(db, &query, limit)).await
+        let passed_over = Arc::clone(&self.passed_over);
+        self.desk.ask(move |db| list::list(db, &query, limit, &passed_over)).await
     }
 
     async fn finished_runs(&self, limit: usize) -> Result<FinishedRuns, StoreError> {
@@ -211,5 +215,9 @@ impl Store for SqliteStore {
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {
         self.desk.ask(move |db| runs::remove(db, run, expected)).await
+    }
+
+    async fn remove_damaged(&self, run: RunId) -> Result<bool, StoreError> {
+        self.desk.ask(move |db| runs::remove_damaged(db, run)).await
     }
 }

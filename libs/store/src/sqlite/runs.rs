@@ -65,16 +65,35 @@ pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Cr
     Ok(Created::New)
 }
 
-pub(super) fn commit(db: &Connection, commit: &Commit, now: Timestamp) -> Result<Committed, Fault> {
+/// Commits to each run on its own: what is damaged of one undoes what was done to that one.
+pub(super) fn commit_each(
+    db: &Connection,
+    commits: &[Commit],
+    now: Timestamp,
+) -> Result<Vec<Committed>, Fault> {
+    let each = |change: &Commit| {
+        db.prepare_cached("SAVEPOINT one")?.execute([])?;
+        let committed = commit(db, change, now).or_else(|fault| {
+            let why = fault.of_one_run()?;
+            db.prepare_cached("ROLLBACK TO one")?.execute([])?;
+            Ok::<_, Fault>(Committed::Damaged(why))
+        })?;
+        db.prepare_cached("RELEASE one")?.execute([])?;
+        Ok(committed)
+    };
+    commits.iter().map(each).collect()
+}
+
+fn commit(db: &Connection, commit: &Commit, now: Timestamp) -> Result<Committed, Fault> {
     let Some(head) = Head::read(db, commit.run)? else {
         return Ok(Committed::Conflict);
     };
+    if head.version != commit.expected {
+        return Ok(Committed::Conflict);
+    }
     let unknown = |step: &StepIndex| step.0 >= head.steps;
     if let Some(step) = commit.steps.iter().map(|(step, _)| *step).find(unknown) {
         return Err(StoreError::no_such_step(commit.run, head.steps, step).into());
-    }
-    if head.version != commit.expected {
-        return Ok(Committed::Conflict);
     }
     steps::write(db, head.key, head.steps, &commit.steps)?;
     steps::write_attempts(db, head.key, &commit.attempts)?;
@@ -172,6 +191,17 @@ pub(super) fn load(db: &Connection, run: RunId) -> Result<Option<StoredRun>, Fau
     Ok(Some(StoredRun { view, steps, pipeline, orders }))
 }
 
+pub(super) fn record(db: &Connection, run: RunId) -> Result<Option<(Version, RunRecord)>, Fault> {
+    let mut select =
+        db.prepare_cached("SELECT number, commit_id, record FROM runs WHERE id = ?")?;
+    let mut rows = select.query([run.as_str()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+    Ok(Some((version(row, 0, 1)?, codec::decode_run(bytes)?)))
+}
+
 pub(super) fn key_of(db: &Connection, run: RunId) -> Result<Option<RunKey>, Fault> {
     let key = db
         .prepare_cached("SELECT key FROM runs WHERE id = ?")?
@@ -252,13 +282,30 @@ pub(super) fn remove(db: &Connection, run: RunId, expected: Version) -> Result<C
     let Some(head) = Head::read(db, run)?.filter(|head| head.version == expected) else {
         return Ok(Committed::Conflict);
     };
-    steps::remove(db, head.key)?;
-    for table in ["submissions", "labels", "orders", "claims"] {
-        db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?"))?.execute([head.key.0])?;
-    }
-    db.prepare_cached("DELETE FROM runs WHERE key = ?")?.execute([head.key.0])?;
-    db.prepare_cached("INSERT INTO removed (id) VALUES (?)")?.execute([run.as_str()])?;
+    remove_all(db, head.key, run)?;
     Ok(Committed::Done(expected))
+}
+
+pub(super) fn remove_damaged(db: &Connection, run: RunId) -> Result<bool, Fault> {
+    let Some(key) = key_of(db, run)? else {
+        return Ok(false);
+    };
+    match find(db, run) {
+        Ok(_) => return Ok(false),
+        Err(fault) => fault.of_one_run()?,
+    };
+    remove_all(db, key, run)?;
+    Ok(true)
+}
+
+fn remove_all(db: &Connection, key: RunKey, run: RunId) -> Result<(), Fault> {
+    steps::remove(db, key)?;
+    for table in ["submissions", "labels", "orders", "claims"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?"))?.execute([key.0])?;
+    }
+    db.prepare_cached("DELETE FROM runs WHERE key = ?")?.execute([key.0])?;
+    db.prepare_cached("INSERT INTO removed (id) VALUES (?)")?.execute([run.as_str()])?;
+    Ok(())
 }
 
 pub(super) fn run_id(text: &str) -> Result<RunId, Fault> {

@@ -1,6 +1,7 @@
 //! The store in Redis and Valkey: all properties of a store, on each of them; and what befalls servers.
 
 mod cluster;
+mod damage;
 mod fixture;
 mod opening;
 mod sentinel;

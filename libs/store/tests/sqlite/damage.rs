@@ -5,9 +5,11 @@ use std::fs;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use windlass_engine::record::StepIndex;
-use windlass_store::{OpenError, RunQuery, RunView, SqliteStore, Store, StoreError};
+use windlass_store::{
+    Committed, Created, OpenError, RunQuery, RunView, SqliteStore, Store, StoreError,
+};
 
-use crate::fixture::{RUNS, STEPS, run_id, stored};
+use crate::fixture::{RUNS, STEPS, commit, new_run, run_id, stored};
 
 #[tokio::test]
 async fn a_file_that_is_no_store_or_a_damaged_one_is_refused_and_left_as_it_is() {
@@ -93,4 +95,42 @@ fn another_programs_database_is_refused_and_left_as_it_is() {
     let error = SqliteStore::open(&path).map(drop).unwrap_err().to_string();
     assert!(error.contains("it belongs to another program"), "{error}");
     assert!(fs::read(&path).unwrap() == before);
+}
+
+#[tokio::test]
+async fn what_is_damaged_of_one_run_harms_that_one_alone() {
+    let directory = TempDir::new().unwrap();
+    let path = stored(&directory).await;
+    {
+        let file = Connection::open(&path).unwrap();
+        let damage = "UPDATE runs SET record = x'ff' WHERE id = ?";
+        assert_eq!(file.execute(damage, [run_id(1).as_str()]), Ok(1));
+        let damage =
+            "UPDATE blocks SET steps = x'ff' WHERE key >> 27 = (SELECT key FROM runs WHERE id = ?)";
+        assert!(file.execute(damage, [run_id(2).as_str()]).unwrap() > 0);
+    }
+    let store = SqliteStore::open(&path).unwrap();
+    let listed = async |limit| {
+        let views = store.list_runs(&RunQuery::default(), limit).await.expect("listed");
+        views.iter().map(|view| view.submission.id).collect::<Vec<_>>()
+    };
+    let mut well: Vec<_> = (0..RUNS).filter(|run| *run != 1).map(run_id).collect();
+    well.reverse();
+    for limit in 1..=well.len() {
+        assert_eq!(listed(limit).await, well[..limit]);
+    }
+    assert_eq!(listed(10).await, well);
+
+    let version = async |run| store.read_run(run_id(run)).await.unwrap().unwrap().version;
+    let (good, bad) = (version(0).await, version(2).await);
+    let record = store.read_record(run_id(2)).await.unwrap();
+    let both = vec![commit(2, bad, 0..STEPS - 1), commit(0, good, 0..1)];
+    let outcomes = store.commit(both).await.expect("answered");
+    assert!(matches!(outcomes[..], [Committed::Damaged(_), Committed::Done(_)]), "{outcomes:?}");
+    assert_eq!(store.read_record(run_id(2)).await.unwrap(), record);
+
+    assert_eq!(store.remove_damaged(run_id(2)).await, Ok(false), "its state can be read");
+    assert_eq!(store.remove_damaged(run_id(1)).await, Ok(true));
+    assert_eq!(store.read_run(run_id(1)).await, Ok(None));
+    assert_eq!(store.create(new_run(1)).await, Ok(Created::Removed));
 }

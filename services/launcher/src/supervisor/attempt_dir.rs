@@ -10,6 +10,9 @@
 //! outcome.json  what became of it: where this exists, the attempt is over for ever
 //! ```
 //!
+//! Whoever reads or writes here waits while the system has no file descriptor for it: what cannot be opened for want of one
+//! is not taken for missing.
+//!
 //! Each file is written under another name, `.NAME.new`, and renamed. That of the outcome is made before the program
 //! starts, with all the room that an outcome may take.
 
@@ -22,7 +25,13 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{bell, outcome::Outcome, outputs::MAX_OUTPUT_BYTES, spec::Spec};
+use super::{
+    bell,
+    outcome::Outcome,
+    outputs::MAX_OUTPUT_BYTES,
+    shortage::{is_shortage, wait_out},
+    spec::Spec,
+};
 
 /// The file that says what became of the attempt.
 const OUTCOME: &str = "outcome.json";
@@ -61,6 +70,11 @@ impl DirError {
     /// Whether it works once there is room on the disk.
     pub(crate) fn is_want_of_room(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Whether it works once the system has file descriptors and memory again.
+    pub(crate) fn is_shortage(&self) -> bool {
+        is_shortage(&self.source)
     }
 }
 
@@ -138,16 +152,14 @@ impl AttemptDir {
     }
 
     fn open_lock(&self) -> Result<File, DirError> {
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.lock_file())
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        wait_out(|| options.open(self.lock_file()))
             .map_err(|source| self.error("open the lock of", source))
     }
 
-    /// Orders the attempt to stop. Harmless where it has ended, and where it was ordered before.
+    /// Orders the attempt to stop. Harmless where it has ended, and where it was ordered before. Does not wait for a file
+    /// descriptor: an order is given again, and others must not wait for this one.
     pub(crate) fn order_stop(&self) -> Result<(), DirError> {
         let created = File::create(self.stop_file());
         // On a full disk there is no file; the bell alone does where somebody listens already.
@@ -196,7 +208,7 @@ impl AttemptDir {
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T, DirError> {
-        fs::read(self.path.join(name))
+        wait_out(|| fs::read(self.path.join(name)))
             .and_then(|text| serde_json::from_slice(&text).map_err(io::Error::from))
             .map_err(|source| self.error("read what was written in", source))
     }
@@ -214,7 +226,7 @@ impl AttemptDir {
             }
             fs::rename(self.new_file(name), self.path.join(name))?;
             if durable {
-                File::open(&self.path)?.sync_all()?;
+                wait_out(|| File::open(&self.path))?.sync_all()?;
             }
             Ok(())
         };
@@ -224,7 +236,8 @@ impl AttemptDir {
     /// The file that will be renamed to `name`, as it is: cutting it off would give back what was reserved.
     fn open_new(&self, name: &str) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600).open(self.new_file(name))
+        options.write(true).create(true).truncate(false).mode(0o600);
+        wait_out(|| options.open(self.new_file(name)))
     }
 
     fn new_file(&self, name: &str) -> PathBuf {

@@ -9,6 +9,8 @@ use std::{
 
 use nix::{fcntl::OFlag, sys::stat::Mode};
 
+use super::shortage::wait_out;
+
 /// The end that listens.
 #[derive(Debug)]
 pub(super) struct Bell(File);
@@ -18,7 +20,7 @@ impl Bell {
     pub(super) fn hang(path: &Path) -> io::Result<Self> {
         nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
         // For writing too: opening does not wait for somebody to ring then, and reading never comes to an end.
-        OpenOptions::new().read(true).write(true).open(path).map(Self)
+        wait_out(|| OpenOptions::new().read(true).write(true).open(path)).map(Self)
     }
 
     /// Waits until it rings; false where it never will.

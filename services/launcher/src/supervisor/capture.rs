@@ -3,7 +3,6 @@
 use std::{
     io::{self, Read},
     sync::{Arc, Mutex, PoisonError},
-    thread,
 };
 
 use windlass_engine::time::Timestamp;
@@ -39,21 +38,8 @@ impl SharedLog {
     }
 }
 
-/// Captures a stream in a thread of its own, until nobody can write to it any more; calls `closed` then.
-pub(super) fn capture(
-    stream: LogStream,
-    pipe: impl Read + Send + 'static,
-    log: SharedLog,
-    closed: impl FnOnce() + Send + 'static,
-) -> io::Result<()> {
-    let body = move || {
-        pump(stream, pipe, &log);
-        closed();
-    };
-    thread::Builder::new().spawn(body).map(drop)
-}
-
-fn pump(stream: LogStream, mut pipe: impl Read, log: &SharedLog) {
+/// Captures a stream until nobody can write to it any more.
+pub(super) fn capture(stream: LogStream, mut pipe: impl Read, log: &SharedLog) {
     let mut buffer = vec![0; READ_BYTES];
     let mut lines = LineSplitter::default();
     loop {

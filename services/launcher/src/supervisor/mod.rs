@@ -21,11 +21,13 @@ pub(crate) mod attempt_dir;
 mod bell;
 mod capture;
 mod group;
+pub(crate) mod helper;
 mod memory;
 pub(crate) mod outcome;
 mod outputs;
 pub(crate) mod procfs;
 mod program;
+pub(crate) mod shortage;
 pub(crate) mod spec;
 mod verdict;
 mod watch;
@@ -42,6 +44,7 @@ use std::{
 };
 
 use attempt_dir::{AttemptDir, DirError};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use outcome::Outcome;
 use spec::Spec;
 use word::Word;
@@ -92,6 +95,12 @@ fn write_down(dir: &AttemptDir, outcome: &Outcome) -> Result<(), DirError> {
 fn begin(dir: &AttemptDir) -> Result<(File, Spec), DirError> {
     let lock = inherited_lock(dir).map_err(|source| dir.error("take over the lock of", source))?;
     let spec = dir.read_spec()?;
+    if let Some(given) = spec.open_files
+        && let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+    {
+        // What a launcher may open is more than many programs can cope with; they have what they would have without it.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, given, most);
+    }
     // Fails only where the process leads a session already.
     let _ = nix::unistd::setsid();
     // What the program leaves behind becomes this process's child, and is found and ended at the end.

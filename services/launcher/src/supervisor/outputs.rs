@@ -10,6 +10,8 @@ use std::{
 use nix::fcntl::OFlag;
 use serde_json::{Map, Value};
 
+use super::shortage::wait_out;
+
 /// The most that all outputs of a step may take, as JSON.
 pub(super) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
@@ -61,8 +63,9 @@ pub(super) fn read(path: &Path, declared: &[String]) -> Result<Option<String>, O
 
 fn read_text(path: &Path) -> Result<String, OutputError> {
     // Without waiting: the program may have put a pipe there.
-    let file = match OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
-    {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let file = match wait_out(|| options.open(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         Err(error) => return Err(OutputError::Unreadable(error)),

@@ -1,6 +1,9 @@
-//! What `/proc` tells of processes. Where there is none, it tells nothing.
+//! What `/proc` tells of processes. Where there is none, it tells nothing; where it cannot be opened for want of a file
+//! descriptor, that is waited for, since a process that is not seen would be taken for gone.
 
-use std::fs;
+use std::{fs, io};
+
+use super::shortage::wait_out;
 
 /// One process, as it was a moment ago.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,18 +23,18 @@ pub(crate) struct Process {
 impl Process {
     /// The process with this id, if there is one.
     pub(crate) fn of(pid: i32) -> Option<Self> {
-        parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        parse(&read(&format!("/proc/{pid}/stat")).ok()?)
     }
 
     /// All processes.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let entries = fs::read_dir("/proc").into_iter().flatten();
+        let entries = wait_out(|| fs::read_dir("/proc")).into_iter().flatten();
         entries.filter_map(|entry| Self::of(entry.ok()?.file_name().to_str()?.parse().ok()?))
     }
 
     /// Its resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let status = read(&format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
         kib.unwrap_or(0).saturating_mul(1024)
@@ -39,14 +42,19 @@ impl Process {
 
     /// Whether it was started with this entry in its environment, as far as that may be seen.
     pub(crate) fn has_environment_entry(&self, entry: &[u8]) -> bool {
-        let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
+        let environment = wait_out(|| fs::read(format!("/proc/{}/environ", self.pid)));
+        let environment = environment.unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|there| there == entry)
     }
 }
 
 /// Names the time since the machine was last started.
 pub(crate) fn boot_id() -> Option<String> {
-    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+    Some(read("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+}
+
+fn read(path: &str) -> io::Result<String> {
+    wait_out(|| fs::read_to_string(path))
 }
 
 fn parse(stat: &str) -> Option<Process> {

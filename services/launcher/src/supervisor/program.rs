@@ -10,20 +10,25 @@ use std::{
 use nix::errno::Errno;
 use windlass_engine::reason::FailureReason;
 
-use super::{attempt_dir::AttemptDir, outcome::End, spec::Spec};
+use super::{attempt_dir::AttemptDir, outcome::End, shortage::is_shortage, spec::Spec};
 
 /// Names the file that a step writes its outputs to. Since no two attempts have the same, it also marks an attempt's
 /// processes.
 pub(crate) const OUTPUT_VARIABLE: &str = "WINDLASS_OUTPUT";
 
+/// Why the program does not run.
+#[derive(Debug)]
+pub(super) enum NotStarted {
+    /// It cannot: how the attempt has ended instead.
+    Ended(End),
+    /// The system has no room for another process now.
+    NoRoom(io::Error),
+}
+
 /// Starts the program as the leader of a process group of its own, with both its streams captured.
-///
-/// # Errors
-///
-/// How the attempt has ended instead.
-pub(super) fn start(dir: &AttemptDir, spec: &Spec) -> Result<Child, End> {
+pub(super) fn start(dir: &AttemptDir, spec: &Spec) -> Result<Child, NotStarted> {
     let Some((program, arguments)) = spec.command.split_first() else {
-        return Err(cannot_start("the step's command is empty; name a program".to_owned()));
+        return Err(cannot_start("the step's command is empty; name a program".to_owned()).into());
     };
     let mut command = Command::new(program);
     command
@@ -43,21 +48,27 @@ pub(super) fn start(dir: &AttemptDir, spec: &Spec) -> Result<Child, End> {
             let shown = working_dir.display();
             return Err(cannot_start(format!(
                 "the working directory {shown} does not exist or is no directory; create it, or name another one"
-            )));
+            ))
+            .into());
         }
         command.current_dir(working_dir);
     }
-    command.spawn().map_err(|error| explain(program, &error))
+    command.spawn().map_err(|error| {
+        if is_shortage(&error) {
+            NotStarted::NoRoom(error)
+        } else {
+            explain(program, &error).into()
+        }
+    })
+}
+
+impl From<End> for NotStarted {
+    fn from(end: End) -> Self {
+        Self::Ended(end)
+    }
 }
 
 fn explain(program: &str, error: &io::Error) -> End {
-    let shortage = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE];
-    if error.raw_os_error().is_some_and(|raw| shortage.contains(&Errno::from_raw(raw))) {
-        let message = format!(
-            "the system has no room for another process: {error}; let fewer steps run at once"
-        );
-        return End::failed(FailureReason::LaunchFailed, message);
-    }
     let is_path = program.contains('/');
     cannot_start(match error.kind() {
         io::ErrorKind::NotFound if is_path && Path::new(program).exists() => format!(

@@ -28,4 +28,7 @@ pub(crate) struct Spec {
     pub(crate) outputs: Vec<String>,
     /// The size at which the middle of the log begins to be left out.
     pub(crate) log_limit: u64,
+    /// How many files the program may have open; none means as many as the launcher.
+    #[serde(default)]
+    pub(crate) open_files: Option<u64>,
 }

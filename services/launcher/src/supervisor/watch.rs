@@ -20,10 +20,12 @@ use super::{
     bell::Bell,
     capture::{SharedLog, capture},
     group::Group,
+    helper::Helper,
     memory::{self, KernelKills},
     outcome::End,
     procfs::{self, Process},
-    program,
+    program::{self, NotStarted},
+    shortage::{ADVICE, wait_out},
     spec::Spec,
     verdict::{self, Cause, Evidence},
     word::Word,
@@ -70,8 +72,8 @@ enum Notice {
 pub(super) fn run(dir: &AttemptDir, spec: &Spec) -> Course {
     let (notices, inbox) = mpsc::channel();
     let before_start = |end| Course { started_ms: None, ended_ms: clock::now().0, end };
-    let log = match prepare(dir, spec, &notices) {
-        Ok(log) => log,
+    let (log, helpers) = match prepare(dir, spec, &notices) {
+        Ok(prepared) => prepared,
         Err(error) => {
             let message = format!(
                 "the attempt cannot be supervised, and was not started: {error}; see that the launcher's directory is \
@@ -84,16 +86,14 @@ pub(super) fn run(dir: &AttemptDir, spec: &Spec) -> Course {
         return before_start(End::Stopped);
     }
     let kills_before = KernelKills::read();
-    // Before it runs, so that nothing it writes is dated earlier.
-    let started_ms = clock::now().0;
-    let child = match program::start(dir, spec) {
-        Ok(child) => child,
+    let (child, started_ms) = match start(dir, spec, &inbox) {
+        Ok(started) => started,
         Err(end) => return before_start(end),
     };
     let group = Arc::new(Group::of(&child));
     announce(dir, &group, started_ms);
     let mut watch = Watch { spec, group, inbox, open_streams: 2, cause: None, kill_at: None };
-    watch.follow(child, &log, &notices);
+    watch.follow(child, helpers, &log, &notices);
     let status = watch.until_exit();
     let ended_ms = clock::now().0;
     let kernel_killed = KernelKills::read().grew_since(kills_before);
@@ -108,7 +108,7 @@ fn prepare(
     dir: &AttemptDir,
     spec: &Spec,
     notices: &Sender<Notice>,
-) -> Result<SharedLog, Unprepared> {
+) -> Result<(SharedLog, Helpers), Unprepared> {
     let log = loop {
         match take_room(dir, spec) {
             // Nobody rings a bell yet that would have to be heard.
@@ -121,18 +121,49 @@ fn prepare(
     };
     let mut bell = Bell::hang(&dir.bell_file())?;
     let notices = notices.clone();
-    thread::Builder::new()
-        .spawn(move || while bell.wait() && notices.send(Notice::StopOrdered).is_ok() {})?;
-    Ok(SharedLog::new(log))
+    wait_out(Helper::start)?
+        .give(move || while bell.wait() && notices.send(Notice::StopOrdered).is_ok() {});
+    let helpers = Helpers {
+        stdout: wait_out(Helper::start)?,
+        stderr: wait_out(Helper::start)?,
+        exit: wait_out(Helper::start)?,
+    };
+    Ok((SharedLog::new(log), helpers))
+}
+
+/// Starts the program, and waits for room for it as long as the system has none: nothing has begun yet. With it, when that
+/// was, in milliseconds since 1970.
+fn start(dir: &AttemptDir, spec: &Spec, inbox: &Receiver<Notice>) -> Result<(Child, u64), End> {
+    loop {
+        // Before it runs, so that nothing it writes is dated earlier.
+        let started_ms = clock::now().0;
+        match program::start(dir, spec) {
+            Ok(child) => return Ok((child, started_ms)),
+            Err(NotStarted::Ended(end)) => return Err(end),
+            Err(NotStarted::NoRoom(error)) => Word::Waits(format!("{error}; {ADVICE}")).tell(),
+        }
+        if let Ok(Notice::StopOrdered) = inbox.recv_timeout(ROOM_INTERVAL) {
+            return Err(End::Stopped);
+        }
+    }
+}
+
+/// The threads that see a program through. They are there before it is, since it cannot be started again once it has begun.
+struct Helpers {
+    stdout: Helper,
+    stderr: Helper,
+    exit: Helper,
 }
 
 fn take_room(dir: &AttemptDir, spec: &Spec) -> Result<LogWriter, DirError> {
     dir.reserve_outcome()?;
-    LogWriter::create(&dir.log_file(), spec.log_limit).map_err(|source| {
-        // It is made anew with the next try.
-        let _ = fs::remove_file(dir.log_file());
-        dir.error("make the log in", source)
-    })
+    let log = wait_out(|| {
+        LogWriter::create(&dir.log_file(), spec.log_limit).inspect_err(|_| {
+            // It is made anew with the next try.
+            let _ = fs::remove_file(dir.log_file());
+        })
+    });
+    log.map_err(|source| dir.error("make the log in", source))
 }
 
 /// Tells those who come later, and the launcher that started this, that the program runs.
@@ -159,30 +190,29 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// Has the program's streams captured and its end noticed.
-    fn follow(&mut self, mut child: Child, log: &SharedLog, notices: &Sender<Notice>) {
-        let closed = |notices: &Sender<Notice>| {
-            let notices = notices.clone();
-            move || drop(notices.send(Notice::StreamClosed))
-        };
-        let captured = [
-            child
-                .stdout
-                .take()
-                .map(|pipe| capture(LogStream::Stdout, pipe, log.clone(), closed(notices))),
-            child
-                .stderr
-                .take()
-                .map(|pipe| capture(LogStream::Stderr, pipe, log.clone(), closed(notices))),
-        ];
-        let (group, exits) = (Arc::clone(&self.group), notices.clone());
-        let waiter = thread::Builder::new()
-            .spawn(move || drop(exits.send(Notice::Exited(group.wait(child)))));
-        // Without these threads the program cannot be seen through.
-        let failed = captured.into_iter().flatten().chain([waiter.map(drop)]).find_map(Result::err);
-        if let Some(error) = failed {
-            self.group.signal(Signal::SIGKILL);
-            let _ = notices.send(Notice::Exited(Err(error)));
+    fn follow(
+        &self,
+        mut child: Child,
+        helpers: Helpers,
+        log: &SharedLog,
+        notices: &Sender<Notice>,
+    ) {
+        if let Some(pipe) = child.stdout.take() {
+            let (log, closed) = (log.clone(), notices.clone());
+            helpers.stdout.give(move || {
+                capture(LogStream::Stdout, pipe, &log);
+                let _ = closed.send(Notice::StreamClosed);
+            });
         }
+        if let Some(pipe) = child.stderr.take() {
+            let (log, closed) = (log.clone(), notices.clone());
+            helpers.stderr.give(move || {
+                capture(LogStream::Stderr, pipe, &log);
+                let _ = closed.send(Notice::StreamClosed);
+            });
+        }
+        let (group, exits) = (Arc::clone(&self.group), notices.clone());
+        helpers.exit.give(move || drop(exits.send(Notice::Exited(group.wait(child)))));
     }
 
     /// Carries out orders and keeps the limit until the program has ended.

@@ -11,7 +11,10 @@ mod submission;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{
+    CommandFactory as _, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ContextValue},
+};
 use clap_complete::Shell;
 
 pub(crate) use self::{
@@ -161,6 +164,21 @@ pub(crate) fn wants_json(arguments: &[OsString]) -> bool {
     joined || arguments.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
 }
 
+/// Shows a command's usage as its help does. That of an error would name the options that variables have set as if the command
+/// line lacked them.
+pub(crate) fn show_plain_usage(error: &mut clap::Error, arguments: &[OsString]) {
+    if error.get(ContextKind::Usage).is_none() {
+        return;
+    }
+    let mut root = Cli::command();
+    root.build();
+    let name = arguments.iter().skip(1).find(|argument| root.find_subcommand(argument).is_some());
+    if let Some(command) = name.and_then(|name| root.find_subcommand_mut(name)) {
+        let usage = command.render_usage();
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    }
+}
+
 /// `KEY=VALUE` of a command line.
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -172,7 +190,6 @@ pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -189,6 +206,23 @@ mod tests {
             let command = root.find_subcommand_mut(name).unwrap();
             insta::assert_snapshot!(format!("help_{name}"), command.render_help().to_string());
         }
+    }
+
+    #[test]
+    fn the_usage_of_a_wrong_command_line_is_that_of_the_command() {
+        let words: Vec<_> = ["windlass", "--output", "text", "get", "--server", "http://h:1"]
+            .map(OsString::from)
+            .into();
+        let mut error = Cli::try_parse_from(&words).unwrap_err();
+        show_plain_usage(&mut error, &words);
+        insta::assert_snapshot!(error.render().to_string(), @r"
+        error: the following required arguments were not provided:
+          <RUN>
+
+        Usage: windlass get [OPTIONS] <RUN>
+
+        For more information, try '--help'.
+        ");
     }
 
     #[test]

@@ -2,17 +2,14 @@
 
 use std::path::PathBuf;
 
+/// Where `windlass dev` listens unless it is told otherwise.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:7878";
+
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ServerArgs {
-    /// The server's address
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "WINDLASS_SERVER",
-        hide_env_values = true,
-        default_value = "http://127.0.0.1:7878"
-    )]
-    pub(crate) server: String,
+    /// The server's address; `http://127.0.0.1:7878`, where `windlass dev` listens, unless given
+    #[arg(long, value_name = "URL", env = "WINDLASS_SERVER", hide_env_values = true)]
+    pub(crate) server: Option<String>,
 
     /// The address of the log streamer, where it has one of its own
     #[arg(long, value_name = "URL", env = "WINDLASS_LOG_SERVER", hide_env_values = true)]
@@ -20,6 +17,13 @@ pub(crate) struct ServerArgs {
 
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+}
+
+impl ServerArgs {
+    /// The server's address.
+    pub(crate) fn address(&self) -> &str {
+        self.server.as_deref().unwrap_or(DEFAULT_SERVER)
+    }
 }
 
 /// Whom to trust, and who to be, on connections with TLS.

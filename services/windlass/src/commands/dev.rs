@@ -38,6 +38,7 @@ pub(super) async fn dev(args: DevArgs, format: OutputFormat) -> Result<Exit, Fai
         .local_addr()
         .map_err(|source| Failure::System { action: "reading the listener's address", source })?;
     state::check(&state_dir)?;
+    windlass_service::descriptors::raise_limit();
     let embedded = Embedded::start(EmbeddedConfig {
         state: StateDir::Persistent(state_dir.clone()),
         runtime: RuntimeConfig::Process { slots: args.slots, supervisor: None },

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(super) async fn get(args: GetArgs, format: OutputFormat) -> Result<Exit, Failure> {
-    let (client, run_id) = target::connect_to_run(&args.target).await?;
+    let (client, run_id) = target::connect_to_run(&args.target, format).await?;
     match args.attempts {
         Some(step) => attempts(&client, run_id, step, format).await?,
         None => run(&client, run_id, args.limit as usize, format).await?,

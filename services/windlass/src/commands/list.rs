@@ -18,7 +18,7 @@ const MAX_PAGE: usize = 1000;
 
 pub(super) async fn list(args: ListArgs, format: OutputFormat) -> Result<Exit, Failure> {
     let limit = args.limit as usize;
-    let client = target::connect(&args.server).await?;
+    let client = target::connect(&args.server, format).await?;
     let filter = RunFilter {
         states: args.states.into_iter().map(|state| RunState::from(state).into()).collect(),
         pipeline: args.pipeline,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(super) async fn logs(args: LogsArgs, format: OutputFormat) -> Result<Exit, Failure> {
-    let (client, run_id) = target::connect_to_run(&args.target).await?;
+    let (client, run_id) = target::connect_to_run(&args.target, format).await?;
     let mut signals = end_signals()?;
     let reading = async {
         if args.download {
@@ -93,7 +93,7 @@ async fn stream(
     request: StreamLogsRequest,
     format: OutputFormat,
 ) -> Result<(), Failure> {
-    let mut writer = Writer::new(format, !request.step.is_empty());
+    let mut writer = Writer::new(format, &request);
     let mut logs = client.logs(request);
     let mut interrupted = false;
     while let Some(event) = logs.next().await? {
@@ -112,7 +112,13 @@ async fn stream(
     Ok(())
 }
 
-enum Writer {
+struct Writer {
+    manner: Manner,
+    /// The attempt of the last line, and before the first one the attempt that needs no word.
+    attempt: u32,
+}
+
+enum Manner {
     /// One event per line.
     Json,
     /// Each line with its step's name before it.
@@ -124,38 +130,53 @@ enum Writer {
 }
 
 impl Writer {
-    fn new(format: OutputFormat, one_step: bool) -> Self {
-        match format {
-            OutputFormat::Json => Self::Json,
-            OutputFormat::Text if !one_step => Self::Named(Theme::stdout()),
-            OutputFormat::Text if io::stdout().is_terminal() => Self::Harmless,
-            OutputFormat::Text => Self::Raw,
-        }
+    fn new(format: OutputFormat, request: &StreamLogsRequest) -> Self {
+        let manner = match format {
+            OutputFormat::Json => Manner::Json,
+            OutputFormat::Text if request.step.is_empty() => Manner::Named(Theme::stdout()),
+            OutputFormat::Text if io::stdout().is_terminal() => Manner::Harmless,
+            OutputFormat::Text => Manner::Raw,
+        };
+        Self { manner, attempt: request.attempt.max(1) }
     }
 
     fn write(&mut self, lines: &[LogLine]) -> io::Result<()> {
+        if matches!(self.manner, Manner::Json | Manner::Named(_)) {
+            return output::write_bytes(&self.bytes(lines)?);
+        }
+        for lines in lines.chunk_by(|one, next| one.attempt == next.attempt) {
+            // The lines themselves do not tell, and are left as they were written.
+            if std::mem::replace(&mut self.attempt, lines[0].attempt) != lines[0].attempt {
+                output::note(&format!("attempt {}:", lines[0].attempt));
+            }
+            output::write_bytes(&self.bytes(lines)?)?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, lines: &[LogLine]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for line in lines {
-            match self {
-                Self::Json => {
+            match &self.manner {
+                Manner::Json => {
                     serde_json::to_writer(&mut bytes, &EventDocument::Log { line: line.into() })?;
                     bytes.push(b'\n');
                 }
-                Self::Named(theme) => {
+                Manner::Named(theme) => {
                     bytes.extend_from_slice(lines::log_line(line, 0, theme).as_bytes());
                     bytes.push(b'\n');
                 }
-                Self::Harmless => {
+                Manner::Harmless => {
                     bytes.extend_from_slice(lines::log_text(line).as_bytes());
                     bytes.extend_from_slice(line_end(line));
                 }
-                Self::Raw => {
+                Manner::Raw => {
                     bytes.extend_from_slice(&line.content);
                     bytes.extend_from_slice(line_end(line));
                 }
             }
         }
-        output::write_bytes(&bytes)
+        Ok(bytes)
     }
 }
 

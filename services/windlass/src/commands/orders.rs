@@ -25,7 +25,7 @@ pub(super) async fn order(
     args: &OneRunArgs,
     format: OutputFormat,
 ) -> Result<Exit, Failure> {
-    let (client, run_id) = target::connect_to_run(args).await?;
+    let (client, run_id) = target::connect_to_run(args, format).await?;
     let was_paused =
         order == Order::Pause && client.get(&run_id).await?.state() == RunState::Paused;
     let run = match order {
@@ -57,14 +57,14 @@ fn tell(order: Order, run: &Run, was_paused: bool, format: OutputFormat) -> Resu
 }
 
 pub(super) async fn rerun(args: RerunArgs, format: OutputFormat) -> Result<Exit, Failure> {
-    let (client, run_id) = target::connect_to_run(&args.target).await?;
+    let (client, run_id) = target::connect_to_run(&args.target, format).await?;
     let run = client.rerun(&run_id, args.request_id).await?;
     submit::tell(&run, format)?;
     Ok(Exit::Success)
 }
 
 pub(super) async fn delete(args: &OneRunArgs, format: OutputFormat) -> Result<Exit, Failure> {
-    let (client, run_id) = target::connect_to_run(args).await?;
+    let (client, run_id) = target::connect_to_run(args, format).await?;
     client.delete(&run_id).await?;
     match format {
         OutputFormat::Json => output::write_json(&DeleteResult { deleted: run_id })?,

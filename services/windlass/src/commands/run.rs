@@ -58,6 +58,7 @@ pub(super) async fn run(
     };
     dir.as_deref().map_or(Ok(()), state::check)?;
     let runtime = RuntimeConfig::Process { slots: args.slots, supervisor: None };
+    windlass_service::descriptors::raise_limit();
     let embedded = Embedded::start(EmbeddedConfig { state, runtime }).await?;
     let show = Show { format, quiet: args.quiet, logs: !args.no_logs && !args.quiet };
     let ended = tokio::select! {

@@ -46,7 +46,7 @@ pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exi
 
 /// Connects, and finds out where steps start.
 async fn reach(args: &SubmitArgs, format: OutputFormat) -> Result<(Client, BaseDir), Failure> {
-    let client = target::connect(&args.server).await?;
+    let client = target::connect(&args.server, format).await?;
     let base_dir = base_dir(&client, args, format).await?;
     Ok((client, base_dir))
 }
@@ -81,8 +81,8 @@ fn see_the_same(theirs: Option<&str>, ours: Option<&str>) -> bool {
 
 fn is_of_this_machine(server: &ServerArgs) -> bool {
     let schemes = ["http://", "https://"];
-    let address = schemes.iter().find_map(|scheme| server.server.strip_prefix(scheme));
-    let address = address.unwrap_or(&server.server);
+    let address = schemes.iter().find_map(|scheme| server.address().strip_prefix(scheme));
+    let address = address.unwrap_or(server.address());
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
     host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
@@ -115,7 +115,10 @@ mod tests {
     #[test]
     fn a_server_on_this_machine_is_known_by_its_address() {
         let of = |url: &str| {
-            is_of_this_machine(&ServerArgs { server: url.to_owned(), ..ServerArgs::default() })
+            is_of_this_machine(&ServerArgs {
+                server: Some(url.to_owned()),
+                ..ServerArgs::default()
+            })
         };
         for local in ["http://127.0.0.1:7878", "https://localhost:1", "http://[::1]:7878"] {
             assert!(of(local), "{local}");

@@ -1,15 +1,21 @@
 //! Which server, and which of its runs.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
-use windlass_client::{Client, ClientIdentity, TlsOptions, v1::ListRunsRequest};
+use windlass_client::{
+    Client, ClientError, ClientIdentity, TlsOptions, Waiting, v1::ListRunsRequest,
+};
 use windlass_proto::id::RunId;
 use windlass_service::error::ErrorReason;
 
 use crate::{
-    args::{OneRunArgs, ServerArgs, TlsArgs},
+    args::{OneRunArgs, OutputFormat, ServerArgs, TlsArgs},
     bounded,
     failure::{Failure, InputError},
+    output,
 };
 
 /// Runs that an abbreviated id is looked for among.
@@ -17,12 +23,45 @@ const NEWEST: i32 = 1000;
 /// The most that a file of certificates or of a key may have: several times what a system's list of authorities has.
 const PEM_BYTES: usize = 1 << 20;
 
-pub(super) async fn connect(args: &ServerArgs) -> Result<Client, Failure> {
+pub(super) async fn connect(args: &ServerArgs, format: OutputFormat) -> Result<Client, Failure> {
     let tls = tls_options(&args.tls)?;
-    let client = Client::connect_with(&args.server, &tls).await?;
-    match &args.log_server {
-        Some(address) => Ok(client.with_logs_of(&Client::connect_with(address, &tls).await?)),
-        None => Ok(client),
+    let connected = Client::connect_with(args.address(), &tls).await;
+    let client = connected.map_err(|error| match error {
+        ClientError::Unreachable { .. } if args.server.is_none() => Failure::NoServer(error),
+        error => error.into(),
+    })?;
+    let client = match &args.log_server {
+        Some(address) => client.with_logs_of(&Client::connect_with(address, &tls).await?),
+        None => client,
+    };
+    Ok(match format {
+        OutputFormat::Text => client.with_notice(tell_once()),
+        // Whoever reads standard error as JSON has no use for a line of text.
+        OutputFormat::Json => client,
+    })
+}
+
+/// Tells a person that a call waits; of several calls that wait for the same reason, once.
+fn tell_once() -> impl Fn(&Waiting<'_>) {
+    let last = Mutex::new(String::new());
+    move |waiting| {
+        let told = waits(waiting);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != told {
+            output::note(&told);
+            *last = told;
+        }
+    }
+}
+
+fn waits(waiting: &Waiting<'_>) -> String {
+    let seconds = waiting.patience.0.as_secs();
+    match waiting.error {
+        ClientError::Refused(refusal) if !refusal.from_transport => format!(
+            "the server is not ready: {}; trying again for up to {seconds} s",
+            waiting.error
+        ),
+        error => format!("{error}; trying again for up to {seconds} s"),
     }
 }
 
@@ -48,8 +87,11 @@ fn read(path: &Path) -> Result<Vec<u8>, InputError> {
 }
 
 /// Connects, and finds out the run's whole id.
-pub(super) async fn connect_to_run(args: &OneRunArgs) -> Result<(Client, String), Failure> {
-    let client = connect(&args.server).await?;
+pub(super) async fn connect_to_run(
+    args: &OneRunArgs,
+    format: OutputFormat,
+) -> Result<(Client, String), Failure> {
+    let client = connect(&args.server, format).await?;
     let run_id = whole_id(&client, &args.run).await?;
     Ok((client, run_id))
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) async fn watch(args: WatchArgs, format: OutputFormat) -> Result<Exit, Failure> {
-    let (client, run_id) = target::connect_to_run(&args.target).await?;
+    let (client, run_id) = target::connect_to_run(&args.target, format).await?;
     let run = client.get(&run_id).await?;
     let mut signals = end_signals()?;
     let mut view = view::of(format, false);

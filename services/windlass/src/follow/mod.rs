@@ -91,12 +91,14 @@ pub(crate) async fn follow(
     } else {
         client.watch_run_only(&run.run_id)
     };
+    // What is followed tells of interruptions itself, and knows where.
+    let silent = &client.clone().without_notice();
     let request =
         StreamLogsRequest { run_id: run.run_id.clone(), follow: true, ..Default::default() };
     let logs = manner.with_logs.then(|| client.logs(request));
     let cancel = (manner.on_signal == OnSignal::Leave).then(|| Cancel::new(client, &run.run_id));
     let mut follower = Follower {
-        client,
+        client: silent,
         run_id: &run.run_id,
         watch,
         logs,

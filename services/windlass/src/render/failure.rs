@@ -41,9 +41,15 @@ mod tests {
                 violation("p.yaml:9:5", "does nothing; give it `run` or `command`"),
             ],
         });
-        let unreachable = Failure::from(ClientError::Unreachable {
-            endpoint: "http://127.0.0.1:7878".to_owned(),
+        let unreachable = |host: &str| ClientError::Unreachable {
+            endpoint: format!("http://{host}:7878"),
             problem: "Connection refused (os error 111)".to_owned(),
+        };
+        let (unnamed, named) =
+            (Failure::NoServer(unreachable("127.0.0.1")), Failure::from(unreachable("windlass")));
+        let scheme = Failure::from(ClientError::OtherScheme {
+            endpoint: "http://windlass:7878".to_owned(),
+            corrected: "https://windlass:7878".to_owned(),
         });
         let address = Failure::from(ClientError::InvalidEndpoint {
             endpoint: "127.0.0.1:7878".to_owned(),
@@ -60,7 +66,7 @@ mod tests {
                 problem: "received fatal alert: CertificateRequired".to_owned(),
             })
         });
-        let texts = [file, unreachable, address, untrusted, unidentified, identified]
+        let texts = [file, unnamed, named, address, scheme, untrusted, unidentified, identified]
             .map(|error| failure(&error, &samples::theme()));
         insta::assert_snapshot!(texts.join("\n"));
     }

@@ -8,17 +8,31 @@ use super::{Theme, time, words};
 /// The widest that the column of steps' names becomes.
 pub(crate) const MAX_NAME_WIDTH: usize = 30;
 
-/// `load | text`; the names' column is `name_width` wide, and longer names are cut at [`MAX_NAME_WIDTH`].
+/// `load | text`, and `load/2 | text` for a later attempt than the first; the names' column is `name_width` wide, and longer
+/// names are cut at [`MAX_NAME_WIDTH`].
 pub(crate) fn log_line(line: &LogLine, name_width: usize, theme: &Theme) -> String {
-    let name = words::harmless(&line.step);
-    let name = console::truncate_str(&name, MAX_NAME_WIDTH, "…");
-    let padding = " ".repeat(name_width.saturating_sub(console::measure_text_width(&name)));
+    let (name, attempt) = source(line);
+    let width = console::measure_text_width(&name) + attempt.len();
+    let padding = " ".repeat(name_width.saturating_sub(width));
     let text = log_text(line);
     let (mark, text) = match line.stream() {
         LogStream::System => ("*", theme.dim(&text)),
         LogStream::Unspecified | LogStream::Stdout | LogStream::Stderr => ("|", text),
     };
-    format!("{}{padding} {} {text}", theme.step(&name), theme.dim(mark))
+    format!("{}{}{padding} {} {text}", theme.step(&name), theme.dim(&attempt), theme.dim(mark))
+}
+
+/// The columns that a line's step and attempt take.
+pub(crate) fn source_width(line: &LogLine) -> usize {
+    let (name, attempt) = source(line);
+    console::measure_text_width(&name) + attempt.len()
+}
+
+/// The step that wrote a line, and in which attempt where that is not its first.
+fn source(line: &LogLine) -> (String, String) {
+    let name = words::harmless(&line.step);
+    let attempt = if line.attempt > 1 { format!("/{}", line.attempt) } else { String::new() };
+    (console::truncate_str(&name, MAX_NAME_WIDTH - attempt.len(), "…").into_owned(), attempt)
 }
 
 /// The line's text, safe for a terminal.
@@ -135,8 +149,14 @@ mod tests {
         assert_eq!(log_line(&line, 6, &samples::theme()), "load   | 10 rows");
         line.stream = LogStream::System.into();
         assert_eq!(log_line(&line, 0, &samples::theme()), "load * 10 rows");
+        line.attempt = 2;
+        assert_eq!(log_line(&line, 0, &samples::theme()), "load/2 * 10 rows");
+        line.attempt = 1;
         line.step = "x".repeat(40);
         let told = log_line(&line, MAX_NAME_WIDTH, &samples::theme());
         assert_eq!(told, format!("{}… * 10 rows", "x".repeat(MAX_NAME_WIDTH - 1)));
+        line.attempt = 12;
+        let told = log_line(&line, MAX_NAME_WIDTH, &samples::theme());
+        assert_eq!(told, format!("{}…/12 * 10 rows", "x".repeat(MAX_NAME_WIDTH - 4)));
     }
 }

@@ -8,6 +8,7 @@ mod run;
 mod runs;
 #[cfg(test)]
 pub(crate) mod samples;
+mod skipped;
 mod summary;
 mod table;
 mod theme;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     failure::failure,
     run::run,
     runs::runs,
-    summary::{FailedStep, SkippedGroup, Summary, summary},
+    skipped::{SkippedGroup, skipped},
+    summary::{FailedStep, Summary, summary},
     theme::Theme,
 };

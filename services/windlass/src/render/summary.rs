@@ -5,10 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use windlass_client::v1::{LogLine, Run, StepStatus};
 
-use super::{Theme, lines::log_text, time, words};
-
-/// Names listed of a group of skipped steps.
-const NAMED: usize = 3;
+use super::{SkippedGroup, Theme, lines::log_text, skipped::skipped, time, words};
 
 /// What became of a run.
 #[derive(Debug, Clone, Default)]
@@ -27,36 +24,6 @@ pub(crate) struct FailedStep {
     pub(crate) last_lines: Vec<LogLine>,
 }
 
-/// Steps that were skipped for the same reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SkippedGroup {
-    pub(crate) why: String,
-    pub(crate) count: usize,
-    /// The first ones' names.
-    pub(crate) names: Vec<String>,
-}
-
-impl SkippedGroup {
-    /// Groups steps by why they were skipped, in the order of the first of each group.
-    pub(crate) fn group(steps: &[StepStatus]) -> Vec<Self> {
-        let mut groups: Vec<Self> = Vec::new();
-        let mut places = std::collections::HashMap::new();
-        for step in steps {
-            let why = words::why(&step.message, step.reason());
-            let place = *places.entry(why.clone()).or_insert(groups.len());
-            if place == groups.len() {
-                groups.push(Self { why, count: 0, names: Vec::new() });
-            }
-            let group = &mut groups[place];
-            group.count += 1;
-            if group.names.len() < NAMED {
-                group.names.push(step.name.clone());
-            }
-        }
-        groups
-    }
-}
-
 /// How the run ended, what failed and why with its last lines, and what was skipped and why.
 pub(crate) fn summary(summary: &Summary, theme: &Theme) -> String {
     let mut text = verdict(&summary.run, theme);
@@ -69,14 +36,9 @@ pub(crate) fn summary(summary: &Summary, theme: &Theme) -> String {
     if unnamed > 0 && !summary.failed.is_empty() {
         let _ = writeln!(text, "\n… and {} more failed", words::steps(unnamed));
     }
-    if !summary.skipped.is_empty() {
-        text.push('\n');
-        summary.skipped.iter().for_each(|group| text.push_str(&skipped_group(group)));
-        let grouped: usize = summary.skipped.iter().map(|group| group.count).sum();
-        let rest = (counts.skipped as usize).saturating_sub(grouped);
-        if rest > 0 {
-            let _ = writeln!(text, "… and {} more skipped", words::steps(rest));
-        }
+    let skipped = skipped(&summary.skipped, counts.skipped as usize);
+    if !skipped.is_empty() {
+        let _ = writeln!(text, "\n{}", skipped.join("\n"));
     }
     text
 }
@@ -125,17 +87,6 @@ fn failed_step(FailedStep { step, last_lines }: &FailedStep, theme: &Theme) -> S
     text
 }
 
-fn skipped_group(group: &SkippedGroup) -> String {
-    let why = group.why.strip_prefix("skipped ").unwrap_or(&group.why);
-    let mut names = group.names.join(", ");
-    let unnamed = group.count.saturating_sub(group.names.len());
-    if unnamed > 0 {
-        let _ = write!(names, " and {} more", words::number(unnamed));
-    }
-    let why = if why.is_empty() { "its own rule".to_owned() } else { why.to_owned() };
-    words::harmless(&format!("skipped: {}, {why}: {names}", words::steps(group.count))) + "\n"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,24 +125,5 @@ mod tests {
             "succeeded",
             summary(&of(samples::succeeded_run()), &samples::theme())
         );
-    }
-
-    #[test]
-    fn many_skipped_steps_are_counted_by_reason() {
-        let skipped: Vec<_> = (0..2500)
-            .map(|number| {
-                let mut step = samples::step(&format!("s{number}"), StepState::Skipped);
-                step.message = format!(
-                    "skipped because step `{}` failed",
-                    if number % 5 == 0 { "a" } else { "b" }
-                );
-                step
-            })
-            .collect();
-        let groups: String = SkippedGroup::group(&skipped).iter().map(skipped_group).collect();
-        insta::assert_snapshot!(groups, @r"
-        skipped: 500 steps, because step `a` failed: s0, s5, s10 and 497 more
-        skipped: 2,000 steps, because step `b` failed: s1, s2, s3 and 1,997 more
-        ");
     }
 }

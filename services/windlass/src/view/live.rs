@@ -46,14 +46,10 @@ impl View for Live {
         if run.step_counts.unwrap_or_default().total > MAX_TOLD_STEPS {
             return Ok(());
         }
-        let mut text = Vec::new();
-        for change in changes {
-            let news = self.told.news(change, &self.theme);
-            // That a step started is seen below.
-            if change.step.state() != StepState::Running {
-                text.extend(news);
-            }
-        }
+        let news = self.told.news(changes, &self.theme).into_iter();
+        // That a step started is seen below.
+        let news = news.filter(|news| news.state != StepState::Running);
+        let text: Vec<_> = news.map(|news| news.text).collect();
         if !text.is_empty() {
             self.area.println(text.join("\n"));
         }

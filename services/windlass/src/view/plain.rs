@@ -46,10 +46,8 @@ impl View for Plain {
 
     fn steps_changed(&mut self, _run: &Run, changes: &[&StepChange]) -> io::Result<()> {
         let mut text = String::new();
-        for change in changes {
-            for news in self.told.news(change, &self.theme) {
-                text.push_str(&self.stamped(change.at, &news));
-            }
+        for news in self.told.news(changes, &self.theme) {
+            text.push_str(&self.stamped(news.at, &news.text));
         }
         if text.is_empty() { Ok(()) } else { output::write_bytes(text.as_bytes()) }
     }

@@ -1,8 +1,8 @@
 #!lua
 -- Claims attempts of a run. KEYS: the run's head; the partition's server and holders; buckets of claims. ARGV: the holder,
 -- 1 if the claims are asserted, how long the store settles in milliseconds; then for each attempt which of KEYS its
--- bucket is, and its field. Answers with the holders; with 0 if there is no such run; with how many milliseconds are left
--- while the store settles.
+-- bucket is, and its field. Answers with the holders, and with an empty text where a claim names none; with 0 if there is
+-- no such run; with how many milliseconds are left while the store settles.
 local head, server, holders = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('EXISTS', head) == 0 then
   return 0
@@ -36,7 +36,7 @@ for i = 4, #ARGV, 2 do
   if redis.call('HSETNX', bucket, field, number) == 1 then
     answers[#answers + 1] = ARGV[1]
   else
-    answers[#answers + 1] = redis.call('HGET', holders, redis.call('HGET', bucket, field))
+    answers[#answers + 1] = redis.call('HGET', holders, redis.call('HGET', bucket, field)) or ''
   end
 end
 return answers

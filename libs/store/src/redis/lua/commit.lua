@@ -5,10 +5,50 @@
 -- numbers: when the run ended, the orders taken, one more than the highest step, and how many pieces of steps, attempts
 -- and outputs follow: a piece is its offset and the records, an attempt is its step, its number and the record, an output
 -- is its step and the text.
--- Answers with 1 or 0 for each; or with a negative number, which commit is at fault, and a number to explain it. All is
--- checked before the first write.
+-- Answers for each: 1 where it is done, 0 where the run has another version or is gone, or a text that says why what the
+-- commit would change cannot be understood. All is looked at before the first write.
 local active, finished = KEYS[1], KEYS[2]
 local repeated, step_size = ARGV[1] == '1', tonumber(ARGV[2])
+
+-- What a command that reads answers; or nothing, and why, where the key holds something of another kind.
+local function read(command, key)
+  local answer = redis.pcall(command, key)
+  if type(answer) ~= 'table' or not answer.err then
+    return answer
+  end
+  if string.find(answer.err, 'WRONGTYPE', 1, true) then
+    return nil, key .. ' is of another kind than it should be'
+  end
+  error(answer)
+end
+
+-- Why a head is none; see head.rs.
+local function no_head(head)
+  local left = #head >= 40 and #head - 40 - struct.unpack('<I4', head, 37)
+  local state, final = string.byte(head, 35, 36)
+  if not left or left < 0 or left % 5 ~= 0 or state < 1 or state > 7 or final > 1 then
+    return 'its head cannot be understood'
+  end
+end
+
+-- Why the steps or details that a commit changes are none.
+local function no_place(c, head)
+  if c.pieces > 0 then
+    local count = struct.unpack('<I4', head, 23)
+    if c.beyond > count then
+      return string.format('it has %d steps, and none of index %d', count, c.beyond - 1)
+    end
+    local size, why = read('STRLEN', c.steps)
+    if size ~= count * step_size then
+      return why or string.format('its %d steps take %d bytes', count, size)
+    end
+  end
+  if c.attempts + c.outputs > 0 then
+    local _, why = read('HLEN', c.details)
+    return why
+  end
+end
+
 local heads, commits = {}, {}
 local key, arg = 10, 3
 while key <= #KEYS do
@@ -19,29 +59,22 @@ while key <= #KEYS do
   key, arg = key + 3, c.arg + 2 * c.pieces + 3 * c.attempts + 2 * c.outputs
   local head = heads[c.head]
   if head == nil then
-    head = redis.call('GET', c.head)
-    heads[c.head] = head
+    head, c.no_head = read('GET', c.head)
+    heads[c.head] = head or false
   end
   if head then
-    local count = struct.unpack('<I4', head, 23)
-    if c.beyond > count then
-      return { -1, #commits, count }
-    end
-    local size = redis.call('STRLEN', c.steps)
-    if size ~= count * step_size then
-      return { -2, #commits, size }
-    end
-    -- Fails where it is something else.
-    redis.call('HLEN', c.details)
+    c.no_head = no_head(head)
+    c.no_place = not c.no_head and no_place(c, head)
   end
 end
 
 local function write_attempt(details, step, number, record)
   local field, kept, at = 'a' .. step, {}, 1
   local old = redis.call('HGET', details, field) or ''
-  while at <= #old do
+  -- What is cut off at the end is dropped: nobody could read it.
+  while at + 7 <= #old do
     local known, size = struct.unpack('<I4I4', old, at)
-    if known ~= number then
+    if known ~= number and at + 7 + size <= #old then
       kept[#kept + 1] = string.sub(old, at, at + 7 + size)
     end
     at = at + 8 + size
@@ -98,7 +131,11 @@ local answers = {}
 for i, c in ipairs(commits) do
   local old = heads[c.head]
   local version = old and string.sub(old, 1, 16)
-  if version == c.expected then
+  if c.no_head then
+    answers[i] = c.no_head
+  elseif version == c.expected and c.no_place then
+    answers[i] = c.no_place
+  elseif version == c.expected then
     write_details(c)
     local old_orders = string.sub(old, 41 + struct.unpack('<I4', old, 37))
     local orders = orders_left(old_orders, c.taken)

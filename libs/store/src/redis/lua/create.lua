@@ -3,13 +3,16 @@
 -- runs of the run's state, runs of its namespace, server. ARGV: the submission with the pipeline behind it, the
 -- submission's size, the number of steps, a step's size, the run's id, the pipeline's name, the end of the head (see
 -- head.rs), 1 if the run has ended, when it ended.
--- Answers 1, 0 where the run was removed, or the digest of the run that was there.
+-- Answers 1, 0 where the run was removed, -1 where one was there whose head is gone, or the digest of the run that was there.
 local head, steps, submission, tombstone, active, finished, of_state, of_namespace, server = unpack(KEYS)
 if redis.call('EXISTS', head) == 1 then
   return redis.call('GETRANGE', submission, 0, 31)
 end
 if redis.call('EXISTS', tombstone) == 1 then
   return 0
+end
+if redis.call('EXISTS', submission) == 1 then
+  return -1
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

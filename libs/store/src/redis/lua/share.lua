@@ -1,23 +1,27 @@
 #!lua
 -- Takes part in a group. KEYS: the group. ARGV: the member, 1 if it is leaving, how long it stays in milliseconds, how many
 -- leases it wants; those, and then those that it releases.
--- A group is a hash: `m` and a member's name lead to the time until which it is one, `l` and a lease's number to the
--- time until which it is held, a space, and the holder. Answers with names of members, each behind `m`; and with the
--- fields of leases, each followed by its holder.
+-- A group is a hash: `m` and a member's name lead to the time until which it is one and for how long that is, `l` and a lease's
+-- number to the same of the lease, and the holder, with spaces between. Answers with names of members, each behind `m`; and with
+-- the fields of leases, each followed by its holder.
 local group, member, leaving, wanted = KEYS[1], ARGV[1], ARGV[2] == '1', tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local until_ms = string.format('%.0f', now + ARGV[3])
+-- With the time that its member asked for: others may ask for another one.
+local function term(ttl)
+  return string.format('%.0f %.0f', now + ttl, ttl)
+end
+local own = term(tonumber(ARGV[3]))
 local held, members = {}, {}
 local stored = redis.call('HGETALL', group)
 for i = 1, #stored, 2 do
   local field, value = stored[i], stored[i + 1]
-  local till, holder = string.match(value, '^(%d+) ?(.*)$')
+  local till, ttl, holder = string.match(value, '^(%d+) (%d+) ?(.*)$')
   -- What cannot be read is dropped: who has something here says so again soon.
-  till = tonumber(till) or 0
-  if till > now + ARGV[3] then
+  till, ttl = tonumber(till) or 0, tonumber(ttl) or 0
+  if till > now + ttl then
     -- The clock was set back: nothing is kept longer than if it had just been renewed.
-    redis.call('HSET', group, field, holder == '' and until_ms or until_ms .. ' ' .. holder)
+    redis.call('HSET', group, field, holder == '' and term(ttl) or term(ttl) .. ' ' .. holder)
   end
   if till <= now then
     redis.call('HDEL', group, field)
@@ -26,7 +30,7 @@ for i = 1, #stored, 2 do
   else
     held[field] = holder
     if holder == member and not leaving then
-      redis.call('HSET', group, field, until_ms .. ' ' .. member)
+      redis.call('HSET', group, field, own .. ' ' .. member)
     end
   end
 end
@@ -35,7 +39,7 @@ if leaving then
   redis.call('HDEL', group, 'm' .. member)
 else
   members['m' .. member] = true
-  redis.call('HSET', group, 'm' .. member, until_ms)
+  redis.call('HSET', group, 'm' .. member, own)
 end
 for i = 5 + wanted, #ARGV do
   local field = 'l' .. ARGV[i]
@@ -48,7 +52,7 @@ for i = 5, 4 + wanted do
   local field = 'l' .. ARGV[i]
   if not leaving and not held[field] then
     held[field] = member
-    redis.call('HSET', group, field, until_ms .. ' ' .. member)
+    redis.call('HSET', group, field, own .. ' ' .. member)
   end
 end
 local answer = {}

@@ -10,6 +10,7 @@ use std::{
 };
 
 use windlass_engine::reason::FailureReason;
+use windlass_service::descriptors;
 
 use super::{Supervisor, judge, layout::Layout, waiting::Waiting};
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         ROOM_INTERVAL,
         attempt_dir::{AttemptDir, DirError},
         outcome::{End, Outcome},
+        shortage::wait_out,
         spec::Spec,
     },
 };
@@ -120,13 +122,13 @@ fn start(dir: &AttemptDir, supervisor: &Supervisor, lock: File) -> Result<Child,
         .arg(dir.path())
         .stdin(Stdio::from(lock))
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| {
-            let program = supervisor.program.display();
-            let source = io::Error::new(error.kind(), format!("the supervisor {program}: {error}"));
-            dir.error("start the supervisor of", source)
-        })
+        .stderr(Stdio::null());
+    // The lock stays with the command, however often that is tried.
+    wait_out(|| command.spawn()).map_err(|error| {
+        let program = supervisor.program.display();
+        let source = io::Error::new(error.kind(), format!("the supervisor {program}: {error}"));
+        dir.error("start the supervisor of", source)
+    })
 }
 
 /// Whether a variable is a setting of a program: `WINDLASS_STORE__PASSWORD`, say.
@@ -149,6 +151,7 @@ fn spec(layout: &Layout, log_limit: u64, attempt: AttemptSpec) -> Spec {
         memory_bytes: attempt.memory_bytes,
         outputs: attempt.outputs,
         log_limit,
+        open_files: descriptors::given_limit(),
     }
 }
 

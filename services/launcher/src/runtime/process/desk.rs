@@ -30,7 +30,12 @@ use super::{
 };
 use crate::{
     runtime::{AttemptKey, AttemptSpec, Report, ReportSender},
-    supervisor::outcome::{End, Outcome},
+    supervisor::{
+        ROOM_INTERVAL,
+        helper::Helper,
+        outcome::{End, Outcome},
+        shortage,
+    },
 };
 
 /// What the desk is told.
@@ -86,6 +91,8 @@ pub(super) struct Desk {
     /// How many attempts could begin at once.
     room: room::Sender<usize>,
     patrol: Patrol,
+    /// When to try again what the system had no room for.
+    retry_at: Option<Instant>,
 }
 
 impl Desk {
@@ -106,6 +113,7 @@ impl Desk {
             waiting: HashMap::new(),
             queue: VecDeque::new(),
             room,
+            retry_at: None,
         }
     }
 
@@ -122,6 +130,7 @@ impl Desk {
                 Err(RecvTimeoutError::Timeout) => {
                     self.enforce_stops();
                     self.patrol.look(&self.layout, self.watched.keys());
+                    self.fill_slots();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -163,11 +172,12 @@ impl Desk {
         keys
     }
 
-    /// The next order, or nothing once a stop is overdue or it is time to look at the supervisors.
+    /// The next order, or nothing once a stop is overdue, or it is time to look at the supervisors or to try again what there
+    /// was no room for.
     fn next_order(&self, inbox: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
         let deadlines = self.watched.values().filter_map(|watched| watched.deadline);
         let patrol = self.patrol.next.filter(|_| !self.watched.is_empty());
-        match deadlines.map(|deadline| deadline.at).chain(patrol).min() {
+        match deadlines.map(|deadline| deadline.at).chain(patrol).chain(self.retry_at).min() {
             Some(at) => inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => inbox.recv().map_err(RecvTimeoutError::from),
         }
@@ -201,23 +211,28 @@ impl Desk {
     }
 
     fn fill_slots(&mut self) {
+        self.retry_at = None;
         while self.watched.len() < self.config.slots.get()
             && let Some(key) = self.queue.pop_front()
         {
             let Some(attempt) = self.waiting.remove(&key) else {
                 continue;
             };
-            let (layout, supervisor) = (self.layout.clone(), self.config.supervisor.clone());
-            let limit = self.config.log_limit;
-            match watch::create_and_watch(self.teller(key), layout, supervisor, limit, attempt) {
-                Ok(()) => drop(self.watched.insert(key, Watched::default())),
+            let helper = match Helper::start() {
+                Ok(helper) => helper,
                 Err(error) => {
-                    let message = format!(
-                        "no thread can be started to watch it: {error}; let fewer steps run at once"
-                    );
-                    self.report_end(key, create::launch_failed(message));
+                    // Nothing has begun that could be late: trying on costs the step none of its retries.
+                    shortage::tell(&error);
+                    self.waiting.insert(key, attempt);
+                    self.queue.push_front(key);
+                    self.retry_at = Some(Instant::now() + ROOM_INTERVAL);
+                    return;
                 }
-            }
+            };
+            let (layout, supervisor) = (self.layout.clone(), self.config.supervisor.clone());
+            let (limit, teller) = (self.config.log_limit, self.teller(key));
+            watch::create_and_watch(helper, teller, layout, supervisor, limit, attempt);
+            self.watched.insert(key, Watched::default());
         }
     }
 
@@ -253,6 +268,10 @@ impl Desk {
         let dir = self.layout.attempt(key);
         if let Err(error) = dir.order_stop() {
             warn!(%key, %error, "an attempt was not told to stop; it will be told again");
+            // An order that was not given for want of a descriptor need not be heeded in time.
+            if error.is_shortage() {
+                return;
+            }
         }
         // An order that is repeated gives no more time.
         if let Some(watched) = self.watched.get_mut(&key)

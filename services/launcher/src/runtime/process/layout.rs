@@ -10,7 +10,10 @@ use std::{
 
 use windlass_proto::id::RunId;
 
-use crate::{runtime::AttemptKey, supervisor::attempt_dir::AttemptDir};
+use crate::{
+    runtime::AttemptKey,
+    supervisor::{attempt_dir::AttemptDir, shortage::wait_out},
+};
 
 /// What the name of a run begins with while it is being removed.
 const REMOVED: &str = ".removed-";
@@ -90,6 +93,6 @@ fn make(dir: &Path) -> io::Result<()> {
 
 /// The entries of a directory whose names are of a kind; others are not this program's.
 fn entries<T: FromStr>(dir: &Path) -> impl Iterator<Item = (T, PathBuf)> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let entries = wait_out(|| fs::read_dir(dir)).into_iter().flatten().flatten();
     entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
 }

@@ -24,6 +24,7 @@ use crate::{
     supervisor::{
         self,
         attempt_dir::{AttemptDir, DirError},
+        helper::Helper,
         outcome::{End, Outcome},
         word::Word,
     },
@@ -45,15 +46,16 @@ impl Teller {
     }
 }
 
-/// Creates an attempt in a thread of its own, and sees it through.
+/// Creates an attempt and sees it through, with the help of a thread that does nothing else.
 pub(super) fn create_and_watch(
+    helper: Helper,
     teller: Teller,
     layout: Layout,
     supervisor: Supervisor,
     log_limit: u64,
     attempt: AttemptSpec,
-) -> io::Result<()> {
-    let body = move || {
+) {
+    helper.give(move || {
         let dir = layout.attempt(attempt.key);
         match create(&layout, &supervisor, log_limit, attempt) {
             Creation::Created { supervisor, created_ms } => {
@@ -63,8 +65,7 @@ pub(super) fn create_and_watch(
             Creation::Existed => teller.tell(Notice::Existed),
             Creation::Failed(outcome) => teller.tell(Notice::Ended(outcome)),
         }
-    };
-    thread::Builder::new().spawn(body).map(drop)
+    });
 }
 
 /// Sees an attempt through that somebody else has created, in a thread of its own.

@@ -1,0 +1,393 @@
+//! How servers read requests: they look at the bytes before they decode them.
+//!
+//! An entry of a list takes two bytes on its way where it is empty, and up to 200 once it is decoded: a message of 16 MiB
+//! could take up more than 1 GiB before a service sees it. So what can never be accepted is refused by its bytes, and all
+//! that this takes is the message itself. What is only a little wrong is let through, for the service to say what is wrong.
+
+use std::{collections::HashMap, marker::PhantomData};
+
+use bytes::{Buf as _, Bytes};
+use prost::{
+    DecodeError, Message,
+    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
+};
+use tonic::{
+    Code, Status,
+    codec::{Codec, DecodeBuf, Decoder},
+};
+use tonic_prost::ProstEncoder;
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::v1;
+
+/// The domain of all reasons why something is refused.
+const ERROR_DOMAIN: &str = "windlass";
+
+/// Steps of a pipeline.
+pub const STEPS_MAX: usize = 1_000_000;
+
+/// Entries of any other list, and entries that say nothing: more than any rule allows, so that whoever is only a little
+/// above a rule hears which one.
+const ENTRIES_MAX: usize = 10_000;
+
+/// Bytes of all arguments, or of all parameters with their defaults: likewise.
+const VALUES_BYTES_MAX: usize = 4 << 20;
+
+/// The least bytes of a step that may be accepted: one letter as its name, and a task with a command of one letter.
+const STEP_BYTES_MIN: usize = 9;
+
+/// The least bytes of a variable of the environment: one letter as its name.
+const VARIABLE_BYTES_MIN: usize = 3;
+
+/// Why a request is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It is no such message.
+    #[error(
+        "the request cannot be read: {}; generate the client from the server's version of the contract, and let values lie less \
+         deep in each other", problem(.0)
+    )]
+    Malformed(#[from] DecodeError),
+    /// It is larger than any such request need be.
+    #[error("the request has {bytes} bytes, and {most} are the most; see what it is filled with")]
+    TooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// It holds more than can be accepted.
+    #[error("the request has more than {most} {what}; {advice}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many it may have.
+        most: usize,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+impl From<Unreadable> for Status {
+    /// As a service refuses: docs/errors.md lists the reasons.
+    fn from(unreadable: Unreadable) -> Self {
+        let (code, reason) = match unreadable {
+            Unreadable::Malformed(_) => (Code::InvalidArgument, "INVALID_REQUEST"),
+            Unreadable::TooLarge { .. } | Unreadable::TooMany { .. } => {
+                (Code::ResourceExhausted, "TOO_LARGE")
+            }
+        };
+        let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, HashMap::new());
+        Self::with_error_details(code, unreadable.to_string(), details)
+    }
+}
+
+/// What is wrong, and in which field of the request: without those that lie in that one, which may be a hundred.
+fn problem(error: &DecodeError) -> String {
+    let text = error.to_string();
+    let parts: Vec<&str> = text.split(": ").collect();
+    // What was done, then fields from the innermost one on, then what is wrong, in words.
+    let is_field = |part: &&&str| !part.contains(' ');
+    let fields = parts.iter().skip(1).take_while(is_field).count();
+    parts[fields.max(1).min(parts.len() - 1)..].join(": ")
+}
+
+/// A message that servers take.
+pub trait Request: Message + Default + 'static {
+    /// The most bytes it may have, where that is less than what servers take of any message. Most requests are a few
+    /// words.
+    const BYTES_MAX: usize = 64 << 10;
+
+    /// Looks at the bytes, which are at most [`BYTES_MAX`](Self::BYTES_MAX), before they are decoded.
+    fn inspect(_encoded: &[u8]) -> Result<(), Unreadable> {
+        Ok(())
+    }
+
+    /// Reads a request, where what it holds can be accepted at all.
+    fn read(encoded: Bytes) -> Result<Self, Unreadable>
+    where
+        Self: Sized,
+    {
+        if encoded.len() > Self::BYTES_MAX {
+            return Err(Unreadable::TooLarge { bytes: encoded.len(), most: Self::BYTES_MAX });
+        }
+        Self::inspect(&encoded)?;
+        Ok(Self::decode(encoded)?)
+    }
+}
+
+impl Request for v1::SubmitRunRequest {
+    const BYTES_MAX: usize = usize::MAX;
+
+    fn inspect(encoded: &[u8]) -> Result<(), Unreadable> {
+        Census::default().submission(encoded)
+    }
+}
+
+impl Request for v1::SubmitLargeRunRequest {
+    const BYTES_MAX: usize = usize::MAX;
+
+    fn inspect(encoded: &[u8]) -> Result<(), Unreadable> {
+        let mut census = Census::default();
+        each_field(encoded, |field, value| match field {
+            1 => census.submission(value),
+            2 => each_field(value, |field, value| match field {
+                1 => census.step(value),
+                _ => Ok(()),
+            }),
+            _ => Ok(()),
+        })
+    }
+}
+
+impl Request for v1::GetRunRequest {}
+impl Request for v1::ListRunsRequest {}
+impl Request for v1::ListStepsRequest {}
+impl Request for v1::ListAttemptsRequest {}
+impl Request for v1::WatchRunRequest {}
+impl Request for v1::CancelRunRequest {}
+impl Request for v1::PauseRunRequest {}
+impl Request for v1::ResumeRunRequest {}
+impl Request for v1::RetryRunRequest {}
+impl Request for v1::RerunRunRequest {}
+impl Request for v1::DeleteRunRequest {}
+impl Request for v1::StreamLogsRequest {}
+impl Request for v1::DownloadLogsRequest {}
+
+/// What was counted in a message so far. A field that comes again adds to what came before, as it does in decoding.
+#[derive(Debug, Default)]
+struct Census {
+    steps: usize,
+    parameters: usize,
+    parameter_bytes: usize,
+    arguments: usize,
+    argument_bytes: usize,
+    labels: usize,
+    hollow: usize,
+}
+
+impl Census {
+    /// A `SubmitRunRequest`.
+    fn submission(&mut self, encoded: &[u8]) -> Result<(), Unreadable> {
+        each_field(encoded, |field, value| match field {
+            3 => self.pipeline(value),
+            4 => {
+                count(&mut self.arguments, 1, ENTRIES_MAX, "arguments")?;
+                count(&mut self.argument_bytes, value.len(), VALUES_BYTES_MAX, "bytes of arguments")
+            }
+            5 => count(&mut self.labels, 1, ENTRIES_MAX, "labels"),
+            _ => Ok(()),
+        })
+    }
+
+    fn pipeline(&mut self, encoded: &[u8]) -> Result<(), Unreadable> {
+        each_field(encoded, |field, value| match field {
+            3 => {
+                let bytes = "bytes of parameters";
+                count(&mut self.parameters, 1, ENTRIES_MAX, "parameters")?;
+                count(&mut self.parameter_bytes, value.len(), VALUES_BYTES_MAX, bytes)
+            }
+            4 => self.step(value),
+            9 => count(&mut self.labels, 1, ENTRIES_MAX, "labels"),
+            _ => Ok(()),
+        })
+    }
+
+    fn step(&mut self, encoded: &[u8]) -> Result<(), Unreadable> {
+        count(&mut self.steps, 1, STEPS_MAX, "steps")?;
+        if encoded.len() < STEP_BYTES_MIN {
+            return self.hollow();
+        }
+        each_field(encoded, |field, task| match field {
+            16 => each_field(task, |field, variable| match field {
+                3 if variable.len() < VARIABLE_BYTES_MIN => self.hollow(),
+                _ => Ok(()),
+            }),
+            _ => Ok(()),
+        })
+    }
+
+    fn hollow(&mut self) -> Result<(), Unreadable> {
+        self.hollow += 1;
+        if self.hollow > ENTRIES_MAX {
+            let what = "steps that do nothing, and variables without a name";
+            let advice = "give each step a name and a task, and each variable a name";
+            return Err(Unreadable::TooMany { what, most: ENTRIES_MAX, advice });
+        }
+        Ok(())
+    }
+}
+
+fn count(
+    counter: &mut usize,
+    more: usize,
+    most: usize,
+    what: &'static str,
+) -> Result<(), Unreadable> {
+    *counter += more;
+    if *counter > most {
+        return Err(Unreadable::TooMany {
+            what,
+            most,
+            advice: "split the pipeline, or pass large data by file",
+        });
+    }
+    Ok(())
+}
+
+/// Shows every field of a message whose value has a length: texts, messages, entries of lists and maps.
+fn each_field(
+    mut encoded: &[u8],
+    mut show: impl FnMut(u32, &[u8]) -> Result<(), Unreadable>,
+) -> Result<(), Unreadable> {
+    while encoded.has_remaining() {
+        let (field, wire_type) = decode_key(&mut encoded)?;
+        if wire_type != WireType::LengthDelimited {
+            skip_field(wire_type, field, &mut encoded, DecodeContext::default())?;
+            continue;
+        }
+        let mut with_length = encoded;
+        let length = usize::try_from(decode_varint(&mut encoded)?).unwrap_or(usize::MAX);
+        let Some((value, rest)) = encoded.split_at_checked(length) else {
+            // It ends too early; here that is said in words.
+            skip_field(wire_type, field, &mut with_length, DecodeContext::default())?;
+            return Ok(());
+        };
+        show(field, value)?;
+        encoded = rest;
+    }
+    Ok(())
+}
+
+/// The codec of servers: answers are encoded as everywhere, and requests are [`read`](Request::read).
+#[derive(Debug)]
+pub struct RequestCodec<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for RequestCodec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Message + 'static, U: Request> Codec for RequestCodec<T, U> {
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = RequestDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::default()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        RequestDecoder(PhantomData)
+    }
+}
+
+/// Reads requests of one method.
+#[derive(Debug)]
+pub struct RequestDecoder<U>(PhantomData<U>);
+
+impl<U: Request> Decoder for RequestDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        Ok(Some(U::read(message.copy_to_bytes(message.remaining()))?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOLLOW: &str = "steps that do nothing, and variables without a name";
+
+    fn request(pipeline: v1::Pipeline) -> Vec<u8> {
+        let request = v1::SubmitRunRequest { pipeline: Some(pipeline), ..Default::default() };
+        request.encode_to_vec()
+    }
+
+    fn refusal<R: Request>(encoded: &[u8]) -> Option<&'static str> {
+        match R::inspect(encoded) {
+            Ok(()) => None,
+            Err(Unreadable::TooMany { what, .. }) => Some(what),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// A field whose value has a length.
+    fn field(number: u32, value: &[u8]) -> Vec<u8> {
+        let mut field = Vec::new();
+        prost::encoding::encode_key(number, WireType::LengthDelimited, &mut field);
+        prost::encoding::encode_varint(value.len() as u64, &mut field);
+        field.extend(value);
+        field
+    }
+
+    #[test]
+    fn more_steps_than_can_be_accepted_are_refused_by_their_bytes() {
+        let step =
+            |name: &str| v1::Step { name: name.into(), ..Default::default() }.encode_to_vec();
+        for (count, step, refused) in [
+            (ENTRIES_MAX, step(""), None),
+            (ENTRIES_MAX + 1, step(""), Some(HOLLOW)),
+            (STEPS_MAX, step("long-enough"), None),
+            (STEPS_MAX + 1, step("long-enough"), Some("steps")),
+        ] {
+            let submission = field(3, &field(4, &step).repeat(count));
+            assert_eq!(refusal::<v1::SubmitRunRequest>(&submission), refused);
+            assert_eq!(refusal::<v1::SubmitLargeRunRequest>(&field(1, &submission)), refused);
+            let chunk = field(2, &field(1, &step).repeat(count));
+            assert_eq!(refusal::<v1::SubmitLargeRunRequest>(&chunk), refused);
+        }
+    }
+
+    #[test]
+    fn other_lists_that_are_much_too_long_are_refused_by_their_bytes() {
+        let refusal = |encoded: Vec<u8>| refusal::<v1::SubmitRunRequest>(&encoded);
+        let env = vec![v1::EnvVar::default(); ENTRIES_MAX + 1];
+        let task = v1::Task { env, ..Default::default() };
+        let work = Some(v1::step::Work::Task(Box::new(task)));
+        let steps = vec![v1::Step { work, ..Default::default() }];
+        assert_eq!(refusal(request(v1::Pipeline { steps, ..Default::default() })), Some(HOLLOW));
+        let parameters = vec![v1::Parameter::default(); ENTRIES_MAX + 1];
+        let pipeline = v1::Pipeline { parameters, ..Default::default() };
+        assert_eq!(refusal(request(pipeline)), Some("parameters"));
+        let list = prost_types::ListValue { values: vec![prost_types::Value::default(); 3 << 20] };
+        let list = prost_types::Value { kind: Some(prost_types::value::Kind::ListValue(list)) };
+        let arguments = [("a".to_owned(), list)].into();
+        let request = v1::SubmitRunRequest { arguments, ..Default::default() };
+        assert_eq!(refusal(request.encode_to_vec()), Some("bytes of arguments"));
+        assert_eq!(refusal(field(5, &[]).repeat(ENTRIES_MAX + 1)), Some("labels"));
+    }
+
+    #[test]
+    fn a_list_in_two_parts_is_counted_as_one() {
+        let half = field(3, &field(4, &[]).repeat(ENTRIES_MAX / 2 + 1));
+        assert_eq!(refusal::<v1::SubmitRunRequest>(&half), None);
+        assert_eq!(refusal::<v1::SubmitRunRequest>(&half.repeat(2)), Some(HOLLOW));
+    }
+
+    #[test]
+    fn requests_of_a_few_words_are_small() {
+        let run_id = "r".repeat(v1::GetRunRequest::BYTES_MAX);
+        let large = v1::GetRunRequest { run_id }.encode_to_vec();
+        let refused = v1::GetRunRequest::read(large.into()).unwrap_err();
+        assert!(matches!(refused, Unreadable::TooLarge { .. }), "{refused}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_can_be_decoded_passes_and_no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let passes = v1::SubmitRunRequest::inspect(&bytes);
+            if let Ok(request) = v1::SubmitRunRequest::decode(bytes.as_slice()) {
+                prop_assert_eq!(passes, Ok(()));
+                prop_assert_eq!(v1::SubmitRunRequest::read(bytes.into()), Ok(request));
+            } else {
+                prop_assert!(v1::SubmitRunRequest::read(bytes.into()).is_err());
+            }
+        }
+    }
+}
