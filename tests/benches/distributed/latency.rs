@@ -19,6 +19,9 @@ use crate::{
 /// How often a second a bare step is made.
 const BARE_STEPS: u32 = 1000;
 
+/// An end is told in whole milliseconds, what is beyond them cut off: that is half of one on average.
+const CUT_OFF: Duration = Duration::from_micros(500);
+
 /// Durations, sorted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Percentiles(Vec<Duration>);
@@ -54,7 +57,7 @@ impl FromIterator<Duration> for Percentiles {
 pub(crate) struct Heard {
     /// From the report of a step's end, on its way to a scheduler, to the next step's launch command, on its way to a launcher.
     pub(crate) from_report: Percentiles,
-    /// From the end as the launcher's clock saw it, in whole milliseconds: half of one too much on average.
+    /// From the end as the launcher's clock saw it.
     pub(crate) from_end: Percentiles,
 }
 
@@ -95,7 +98,7 @@ pub(crate) async fn listen(
                         let before = attempt.step.checked_sub(1).map(|it| (command.run_id.clone(), it));
                         if let Some((heard, end)) = before.and_then(|before| ends.remove(&before)) {
                             from_report.push(now.duration_since(heard));
-                            from_end.push(time.saturating_sub(end));
+                            from_end.push(time.saturating_sub(end + CUT_OFF));
                         }
                     }
                 }
