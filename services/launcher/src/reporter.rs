@@ -33,7 +33,7 @@ const REPORTS: usize = 8192;
 const MESSAGE_BYTES: usize = 256 << 10;
 
 /// How long the report of a start may wait for others. Far less than a person sees, or than a timer may be late.
-const COMPANY: Duration = Duration::from_millis(20);
+const COMPANY: Duration = Duration::from_millis(50);
 
 /// How long to wait after the bus has failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(250);
