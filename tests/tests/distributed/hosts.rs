@@ -43,7 +43,22 @@ impl Stand {
         let run_id = submit(&submitter, &ledger.held_beside_each_other(STEPS)).await;
         ledger.until_started(STEPS as usize).await;
         let other = launcher(&deployment, "other", settings).await;
-        Self { deployment, ledger, submitter, _scheduler: scheduler, doomed, _other: other, run_id }
+        let stand = Self {
+            deployment,
+            ledger,
+            submitter,
+            _scheduler: scheduler,
+            doomed,
+            _other: other,
+            run_id,
+        };
+        // That they run is told a little later.
+        eventually("all steps are known to run", async || {
+            let attempts = stand.attempts().await;
+            attempts.iter().all(|it| *it == [running_on_the_doomed()]).then_some(())
+        })
+        .await;
+        stand
     }
 
     /// Ends all that runs on the host, as its power does.
@@ -105,6 +120,11 @@ impl Stand {
     }
 }
 
+/// The attempt of a step that has its first one, which goes on, as far as anybody knows.
+fn running_on_the_doomed() -> (String, AttemptState, Reason) {
+    ("doomed".to_owned(), AttemptState::Running, Reason::Unspecified)
+}
+
 async fn launcher(deployment: &Deployment, host: &str, settings: &[&str]) -> Program {
     let host = format!("launcher.host={host}");
     let settings = [&[&*host, "launcher.slots=2"], settings].concat();
@@ -138,8 +158,7 @@ async fn what_ran_on_a_host_that_is_down_waits_for_it_and_is_tried_again_then() 
     stand.lose_host().await;
     sleep(AWAY).await;
     for attempts in stand.attempts().await {
-        let running = ("doomed".to_owned(), AttemptState::Running, Reason::Unspecified);
-        assert_eq!(attempts, [running]);
+        assert_eq!(attempts, [running_on_the_doomed()]);
     }
     stand.assert_starts(1);
     let _back = launcher(&stand.deployment, "doomed", &[]).await;
