@@ -1,7 +1,7 @@
 """How the steps of this pipeline hand data to each other.
 
 Small results are outputs: a JSON object in the file named by WINDLASS_OUTPUT. Everything larger is a file in the
-directory named by WINDLASS_RUN_DIR, which all steps of a run share, and only its name is an output.
+directory named by WINDLASS_RUN_DIR, which the steps of a run share on a host, and only its name is an output.
 """
 
 import json

@@ -39,7 +39,7 @@ impl NamesCache {
         let names = read_names(bytes).map_err(|error| {
             ApiError::new(
                 ErrorReason::Damaged,
-                format!("the stored pipeline of run {run} cannot be decoded: {error}; restore the store from a copy"),
+                format!("the stored pipeline of run {run} cannot be decoded: {error}; restore the store from a copy, or delete the run"),
             )
         })?;
         let names = Arc::new(names);

@@ -10,7 +10,7 @@ use windlass_engine::{
 };
 use windlass_pipeline::compile::StepNames;
 use windlass_proto::{convert, id::RunId, json, v1};
-use windlass_service::error::ApiError;
+use windlass_service::error::{ApiError, ErrorReason};
 use windlass_store::RunView;
 
 use crate::Submitter;
@@ -55,17 +55,21 @@ impl Submitter {
                 Ok((v1::Reason::RunDefect, defect.to_owned()))
             }
             (_, Some(step)) => {
-                let names = self.names.of(&*self.store, view.submission.id).await?;
+                let failed = match self.names.of(&*self.store, view.submission.id).await {
+                    Ok(names) => format!("step `{}` failed", name(&names, step)),
+                    // A list is not to fail because of one run.
+                    Err(error) if error.reason == ErrorReason::Damaged => {
+                        format!("the step of index {} failed", step.0)
+                    }
+                    Err(error) => return Err(error),
+                };
                 let others = record.count(StepState::Failed).saturating_sub(1);
                 let others = match others {
                     0 => String::new(),
                     1 => ", and one other step too".to_owned(),
                     _ => format!(", and {others} other steps too"),
                 };
-                Ok((
-                    v1::Reason::StepFailed,
-                    format!("step `{}` failed{others}", name(&names, step)),
-                ))
+                Ok((v1::Reason::StepFailed, failed + &others))
             }
             (_, None) => Ok((v1::Reason::Unspecified, waiting_note(record.state).to_owned())),
         }

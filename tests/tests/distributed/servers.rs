@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use windlass_proto::v1::{Reason, RunState};
+use windlass_proto::v1::{self, Reason, RunState};
 
 use crate::{
     crew::Crew,
@@ -145,6 +145,13 @@ async fn a_run_whose_keys_are_damaged_holds_up_no_other() {
     let steps = format!("windlass:{{0}}:t:{}", broken.trim_start_matches("run_"));
     deployment.redis.command(&format!("DEL {steps}")).await;
     deployment.redis.command(&format!("SADD {steps} x")).await;
+    let fails = format!("until {}; do sleep 0.05; done; exit 1", held.is_let_go());
+    let steps = vec![held.step("s0", &[], &fails)];
+    let nameless = v1::Pipeline { name: "nameless".into(), steps, ..Default::default() };
+    let nameless = submit(&submitter, &nameless).await;
+    held.until_started(5).await;
+    let pipeline = format!("windlass:{{0}}:s:{}", nameless.trim_start_matches("run_"));
+    deployment.redis.command(&format!("SETRANGE {pipeline} 150 {}", "~".repeat(1000))).await;
     held.let_go();
     let ledger = Ledger::new(deployment.file("ledger"));
     for _ in 0..3 {
@@ -154,4 +161,11 @@ async fn a_run_whose_keys_are_damaged_holds_up_no_other() {
     }
     let run = until_ended(&submitter, &broken).await;
     assert_eq!((run.state(), run.reason()), (RunState::Failed, Reason::RunDefect), "{run:?}");
+    let run = until_ended(&submitter, &nameless).await;
+    assert_eq!((run.state(), run.reason()), (RunState::Failed, Reason::StepFailed), "{run:?}");
+    assert_eq!(run.message, "the step of index 0 failed");
+    let listed = submitter.runs().list_runs(v1::ListRunsRequest::default()).await.expect("listed");
+    let listed = listed.into_inner().runs;
+    assert_eq!(listed.iter().filter(|run| run.pipeline == "diamond").count(), 3, "{listed:#?}");
+    assert!(listed.iter().any(|run| run.run_id == nameless), "{listed:#?}");
 }

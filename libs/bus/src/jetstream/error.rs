@@ -63,7 +63,7 @@ pub enum ConnectError {
     },
     /// The connection cannot be encrypted.
     #[error(
-        "NATS at {servers} and this program do not agree on TLS: {reason}; check `bus.tls` (the authority's certificate, the client's certificate and key), and the name in the server's certificate"
+        "NATS at {servers} and this program do not agree on TLS: {reason}; if the server speaks none, write `nats://` in `bus.url`, otherwise check `bus.tls` (the authority's certificate, the client's certificate and key), and the name in the server's certificate"
     )]
     Tls {
         /// The servers that were tried.

@@ -42,11 +42,16 @@ pub(super) fn encode_version(version: Version) -> [u8; 16] {
 /// The part of a head that a commit replaces.
 pub(super) fn encode_end(record: &RunRecord) -> Vec<u8> {
     let encoded = codec::encode_run(record);
-    let state = i32::from(convert::run_state(record)).to_le_bytes()[0];
-    let mut bytes = vec![state, u8::from(record.state.is_final())];
+    let mut bytes = shown_of(record).to_vec();
     bytes.extend((encoded.len() as u32).to_le_bytes());
     bytes.extend(encoded);
     bytes
+}
+
+/// What scripts read of a record: the state that clients see, and whether it is final.
+fn shown_of(record: &RunRecord) -> [u8; 2] {
+    let state = i32::from(convert::run_state(record)).to_le_bytes()[0];
+    [state, u8::from(record.state.is_final())]
 }
 
 impl Head {
@@ -62,10 +67,13 @@ impl Head {
             let mut number = || take(&mut rest).map(u32::from_le_bytes).ok_or_else(short);
             [number()?, number()?, number()?]
         };
-        let [_, _] = take::<2>(&mut rest).ok_or_else(short)?;
+        let shown = take::<2>(&mut rest).ok_or_else(short)?;
         let size = u32::from_le_bytes(take(&mut rest).ok_or_else(short)?);
         let (record, orders) = rest.split_at_checked(size as usize).ok_or_else(short)?;
         let record = codec::decode_run(record)?;
+        if shown != shown_of(&record) {
+            return Err(StoreError::Damaged("a run's head contradicts itself".into()));
+        }
         let (orders, left) = orders.as_chunks();
         if !left.is_empty() {
             return Err(short());

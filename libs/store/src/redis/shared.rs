@@ -39,7 +39,8 @@ impl RedisStore {
         match call.run(&self.quick).await.map_err(Fault::while_writing)? {
             Value::Int(0) => Ok(None),
             Value::Int(left) => Err(StoreError::Unavailable(format!(
-                "it is settling after a restart, for another {left} ms, so that claims that it may have lost are asserted first"
+                "it is settling after a restart, for another {} s at most, so that claims that it may have lost are asserted first",
+                left.unsigned_abs().div_ceil(1000)
             ))),
             holders => {
                 let holders: Vec<String> = from_redis_value(holders).map_err(unexpected)?;

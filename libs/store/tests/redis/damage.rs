@@ -111,8 +111,9 @@ fn attempt(number: u32) -> AttemptRecord {
 }
 
 /// What can happen to a run of which nothing can be read any more; the last field says whether its state still can be.
-const UNREADABLE: [(&str, &str, &[&str], bool); 7] = [
+const UNREADABLE: [(&str, &str, &[&str], bool); 8] = [
     ("a head overwritten in the middle", "h", &["SETRANGE", "KEY", "30", "garbage garbage"], false),
+    ("a head that contradicts itself", "h", &["SETRANGE", "KEY", "34", "\u{9}"], false),
     ("a head cut off", "h", &["SET", "KEY", "short"], false),
     ("a head of another kind", "h", &["RPUSH", "KEY", "a list"], false),
     ("a head that is gone", "h", &["DEL", "KEY"], false),

@@ -195,7 +195,12 @@ async fn what_cannot_be_read_of_a_group_is_dropped() {
     let config = config(&server);
     let store = open(&config).await;
     let group = format!("{}:group:scheduler", config.prefix);
+    let late = "9999999999999 5000 ";
     tell(&server, &["HSET", &group, "l7", "garbage", "mghost", "", "l1", "12x one"]).await;
+    tell(&server, &["HSET", &group, "lxyz", &format!("{late}ghost"), "l2", late]).await;
+    tell(&server, &["HSET", &group, "m\u{ff}", late, "l12345678901", &format!("{late}ghost")])
+        .await;
+    tell(&server, &["HSET", &group, "mghost", "9999999999999 9999999999999"]).await;
     let request = ShareRequest {
         group: "scheduler".into(),
         member: "one".into(),
@@ -206,5 +211,8 @@ async fn what_cannot_be_read_of_a_group_is_dropped() {
     };
     let shares = store.share(&request).await.unwrap();
     let leases = [1, 7].map(|lease| (lease, "one".into()));
-    assert_eq!(shares, Shares { members: ["one".into()].into(), leases: leases.into() });
+    let expected = Shares { members: ["one".into()].into(), leases: leases.into() };
+    assert_eq!(shares, expected);
+    tell(&server, &["SET", &group, "no group"]).await;
+    assert_eq!(store.share(&request).await.unwrap(), expected);
 }

@@ -259,7 +259,7 @@ impl Follower<'_> {
             Ok(Some(LogEvent::Interrupted { .. })) => {}
             Ok(None) => self.logs = None,
             Err(error) => {
-                view.note(&format!("lines are no longer shown: {error}"));
+                view.note(&format!("lines of steps are not shown from here on: {error}"));
                 self.logs = None;
             }
         }

@@ -12,13 +12,27 @@ local function term(ttl)
   return string.format('%.0f %.0f', now + ttl, ttl)
 end
 local own = term(tonumber(ARGV[3]))
+-- Longer than any lease.
+local day = 24 * 60 * 60 * 1000
+-- What cannot be read is dropped: who has something here says so again soon.
+local function read(field, value)
+  local till, ttl, holder = string.match(value, '^(%d+) (%d+) ?([%w%p]*)$')
+  local is_member = string.find(field, '^m[%w%p]+$') and holder == ''
+  local is_lease = string.find(field, '^l%d+$') and #field <= 10 and holder ~= ''
+  if till and tonumber(ttl) <= day and (is_member or is_lease) then
+    return tonumber(till), tonumber(ttl), holder
+  end
+  return 0, 0, ''
+end
 local held, members = {}, {}
-local stored = redis.call('HGETALL', group)
+local stored = redis.pcall('HGETALL', group)
+if stored.err then
+  redis.call('DEL', group)
+  stored = {}
+end
 for i = 1, #stored, 2 do
   local field, value = stored[i], stored[i + 1]
-  local till, ttl, holder = string.match(value, '^(%d+) (%d+) ?(.*)$')
-  -- What cannot be read is dropped: who has something here says so again soon.
-  till, ttl = tonumber(till) or 0, tonumber(ttl) or 0
+  local till, ttl, holder = read(field, value)
   if till > now + ttl then
     -- The clock was set back: nothing is kept longer than if it had just been renewed.
     redis.call('HSET', group, field, holder == '' and term(ttl) or term(ttl) .. ' ' .. holder)
