@@ -16,7 +16,7 @@ use prost::Message as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-use windlass_bus::{Bus, BusError, Delivery};
+use windlass_bus::{Bus, BusError, Consumer, Delivery};
 use windlass_proto::{
     id::{InvalidRunId, RunId},
     subject::Subject,
@@ -94,41 +94,51 @@ impl CommandError {
 }
 
 impl<R: Runtime> Intake<R> {
-    /// Takes the commands of a subject until `shutdown`. One that was not carried out by then goes back.
+    /// Takes the commands of a subject until `shutdown`, and carries those through that it has taken: an attempt that was claimed
+    /// for this host and is not created here would be lost.
     pub(crate) async fn run(&self, subject: Subject, shutdown: CancellationToken) {
         let mut troubles = Recurring::default();
         while !shutdown.is_cancelled() {
-            let served = tokio::select! {
-                served = self.serve(subject) => served,
-                () = shutdown.cancelled() => return,
-            };
-            if let Err(error) = served {
+            if let Err(error) = self.serve(subject, &shutdown).await {
                 if let Some(untold) = troubles.came(&error.to_string(), Instant::now()) {
                     warn!(%subject, %error, untold, "commands wait");
                 }
-                tokio::select! {
-                    () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
-                    () = shutdown.cancelled() => {}
-                }
+                shutdown.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_ERROR)).await;
             }
         }
     }
 
-    async fn serve(&self, subject: Subject) -> Result<(), BusError> {
-        let mut consumer = self.bus.consume(subject).await?;
-        loop {
-            let room = match subject {
-                Subject::Launch => self.launches.attempts.runtime.room().await,
-                _ => usize::MAX,
-            };
-            // A command that finds no room would keep others waiting: where room is counted, they are taken one by one.
-            let limit = if room == usize::MAX { BATCH } else { 1 };
-            let deliveries = consumer.fetch(limit).await?;
+    async fn serve(&self, subject: Subject, shutdown: &CancellationToken) -> Result<(), BusError> {
+        let consumer = shutdown.run_until_cancelled(self.bus.consume(subject)).await;
+        let mut consumer = match consumer {
+            Some(consumer) => consumer?,
+            None => return Ok(()),
+        };
+        while let Some(taken) =
+            shutdown.run_until_cancelled(self.take(subject, &mut *consumer)).await
+        {
+            let (deliveries, room) = taken?;
             fail_point::reach("launcher.fetched");
             let served = deliveries.into_iter().map(|it| self.serve_one(subject, it, room));
             future::try_join_all(served).await?;
             fail_point::reach("launcher.acked");
         }
+        Ok(())
+    }
+
+    /// Waits for commands for which there is room, and tells for how many attempts there is.
+    async fn take(
+        &self,
+        subject: Subject,
+        consumer: &mut dyn Consumer,
+    ) -> Result<(Vec<Delivery>, usize), BusError> {
+        let room = match subject {
+            Subject::Launch => self.launches.attempts.runtime.room().await,
+            _ => usize::MAX,
+        };
+        // A command that finds no room would keep others waiting: where room is counted, they are taken one by one.
+        let limit = if room == usize::MAX { BATCH } else { 1 };
+        Ok((consumer.fetch(limit).await?, room))
     }
 
     async fn serve_one(

@@ -68,7 +68,7 @@ pub struct Launcher<R> {
 }
 
 impl<R: Runtime> Launcher<R> {
-    /// Takes commands and reports until `shutdown`. Then commands that were not carried out go back, and what is known is told.
+    /// Takes commands and reports until `shutdown`. Then commands that were taken are carried through, and what is known is told.
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { partitions, host_lost_after, bus, store, runtime, reports, reported } = self;
         let holder = runtime.holder().map(str::to_owned);
