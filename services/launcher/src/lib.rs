@@ -103,6 +103,7 @@ impl<R: Runtime> Launcher<R> {
                     );
                 },
             );
+            runtime.settle().await;
             told.cancel();
         };
         tokio::join!(work, reporter::run(reported, partitions, bus.clone(), told.clone()));

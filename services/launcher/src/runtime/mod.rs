@@ -82,6 +82,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Removes all that is kept of a run whose attempts have all ended.
     async fn remove(&self, run: RunId);
 
+    /// Begins nothing from now on, and waits until nothing is being created: of what is half created when its launcher ends, the
+    /// next one can only say that it is lost.
+    async fn settle(&self) {}
+
     /// Names the host on which this runtime's attempts exist, and nowhere else; none where all launchers on such a runtime see
     /// the same attempts under the same names. Where there is one, attempts are claimed for it before they are created.
     fn holder(&self) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! The desk: one thread that knows what runs here and what waits, and makes the reports.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fs,
     path::PathBuf,
     sync::{
@@ -48,6 +48,8 @@ pub(super) enum Order {
     Remove(RunId, oneshot::Sender<()>),
     /// Answered with all attempts that have a directory or wait for a slot.
     List(oneshot::Sender<Vec<AttemptKey>>),
+    /// Answered when nothing is being created; nothing is from then on.
+    Settle(oneshot::Sender<()>),
     /// By the thread that watches the attempt.
     Notice(AttemptKey, Notice),
     /// Leave all that runs alone.
@@ -93,6 +95,10 @@ pub(super) struct Desk {
     patrol: Patrol,
     /// When to try again what the system had no room for.
     retry_at: Option<Instant>,
+    /// What is being created at this moment.
+    creating: BTreeSet<AttemptKey>,
+    /// Who waits until nothing is. Where there is somebody, nothing begins any more.
+    settling: Option<Vec<oneshot::Sender<()>>>,
 }
 
 impl Desk {
@@ -114,6 +120,8 @@ impl Desk {
             queue: VecDeque::new(),
             room,
             retry_at: None,
+            creating: BTreeSet::new(),
+            settling: None,
         }
     }
 
@@ -150,13 +158,23 @@ impl Desk {
                     let _ = done.send(());
                 }
                 Order::List(answer) => drop(answer.send(self.list())),
-                Order::Notice(key, notice) => self.notice(key, notice),
+                Order::Notice(key, notice) => {
+                    self.creating.remove(&key);
+                    self.notice(key, notice);
+                }
+                Order::Settle(done) => self.settling.get_or_insert_default().push(done),
                 Order::Close => return,
             }
             self.fill_slots();
             self.tell_room();
             // Only now, so that whoever waits for that sees the room that is left.
             taken.map(|done| done.send(()));
+            if self.creating.is_empty() {
+                self.settling
+                    .iter_mut()
+                    .flat_map(|it| it.drain(..))
+                    .for_each(|done| _ = done.send(()));
+            }
         }
     }
 
@@ -212,6 +230,9 @@ impl Desk {
 
     fn fill_slots(&mut self) {
         self.retry_at = None;
+        if self.settling.is_some() {
+            return;
+        }
         while self.watched.len() < self.config.slots.get()
             && let Some(key) = self.queue.pop_front()
         {
@@ -232,6 +253,7 @@ impl Desk {
             let (layout, supervisor) = (self.layout.clone(), self.config.supervisor.clone());
             let (limit, teller) = (self.config.log_limit, self.teller(key));
             watch::create_and_watch(helper, teller, layout, supervisor, limit, attempt);
+            self.creating.insert(key);
             self.watched.insert(key, Watched::default());
         }
     }

@@ -218,6 +218,13 @@ impl Runtime for ProcessRuntime {
         let _ = removed.await;
     }
 
+    async fn settle(&self) {
+        let (done, settled) = oneshot::channel();
+        self.order(Order::Settle(done));
+        // An error means that the desk is gone, which was said above.
+        let _ = settled.await;
+    }
+
     fn holder(&self) -> Option<&str> {
         self.holder.as_deref()
     }
