@@ -29,7 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .btree_map(".")
         // A pipeline may have a million steps: what most of them leave unset must not take room.
         .boxed(".windlass.v1.Step.retry")
+        .boxed(".windlass.v1.Step.for_each")
         .boxed(".windlass.v1.Step.work.task")
+        .boxed(".windlass.v1.Step.work.group")
+        .boxed(".windlass.v1.Step.work.branches")
+        .boxed(".windlass.v1.Task.cache")
         .bytes(".windlass.v1.DeadLetter.record")
         .bytes(".windlass.v1.LogLine.content")
         .bytes(".windlass.v1.DownloadLogsResponse.data")

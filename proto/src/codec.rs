@@ -33,8 +33,17 @@ const ENTRIES_MAX: usize = 10_000;
 /// Bytes of all arguments, or of all parameters with their defaults: likewise.
 const VALUES_BYTES_MAX: usize = 4 << 20;
 
-/// The least bytes of a step that may be accepted: one letter as its name, and a task with a command of one letter.
-const STEP_BYTES_MIN: usize = 9;
+/// The least bytes of a step that may be accepted: one letter as its name, and that it is an approval.
+const STEP_BYTES_MIN: usize = 6;
+
+/// Values in the lists of loops, at every depth: more numbers than a message of 16 MiB can hold.
+const ITEMS_MAX: usize = 2_000_000;
+
+/// Retry rules of all steps: more than a message of 16 MiB can hold of those that say something.
+const RULES_MAX: usize = 2_400_000;
+
+/// How deep messages are looked into. The decoder refuses what lies deeper.
+const DEPTH_MAX: usize = 100;
 
 /// The least bytes of a variable of the environment: one letter as its name.
 const VARIABLE_BYTES_MIN: usize = 3;
@@ -132,7 +141,7 @@ impl Request for v1::SubmitLargeRunRequest {
         each_field(encoded, |field, value| match field {
             1 => census.submission(value),
             2 => each_field(value, |field, value| match field {
-                1 => census.step(value),
+                1 => census.step(value, 0),
                 _ => Ok(()),
             }),
             _ => Ok(()),
@@ -144,13 +153,16 @@ impl Request for v1::GetRunRequest {}
 impl Request for v1::ListRunsRequest {}
 impl Request for v1::ListStepsRequest {}
 impl Request for v1::ListAttemptsRequest {}
+impl Request for v1::ExplainRunRequest {}
 impl Request for v1::WatchRunRequest {}
 impl Request for v1::CancelRunRequest {}
 impl Request for v1::PauseRunRequest {}
 impl Request for v1::ResumeRunRequest {}
 impl Request for v1::RetryRunRequest {}
+impl Request for v1::DecideApprovalRequest {}
 impl Request for v1::RerunRunRequest {}
 impl Request for v1::DeleteRunRequest {}
+impl Request for v1::ClearCacheRequest {}
 impl Request for v1::StreamLogsRequest {}
 impl Request for v1::DownloadLogsRequest {}
 
@@ -163,6 +175,9 @@ struct Census {
     arguments: usize,
     argument_bytes: usize,
     labels: usize,
+    outputs: usize,
+    items: usize,
+    rules: usize,
     hollow: usize,
 }
 
@@ -171,38 +186,90 @@ impl Census {
     fn submission(&mut self, encoded: &[u8]) -> Result<(), Unreadable> {
         each_field(encoded, |field, value| match field {
             3 => self.pipeline(value),
-            4 => {
-                count(&mut self.arguments, 1, ENTRIES_MAX, "arguments")?;
-                count(&mut self.argument_bytes, value.len(), VALUES_BYTES_MAX, "bytes of arguments")
-            }
+            4 => self.argument(value),
             5 => count(&mut self.labels, 1, ENTRIES_MAX, "labels"),
             _ => Ok(()),
         })
     }
 
+    fn argument(&mut self, encoded: &[u8]) -> Result<(), Unreadable> {
+        count(&mut self.arguments, 1, ENTRIES_MAX, "arguments")?;
+        count(&mut self.argument_bytes, encoded.len(), VALUES_BYTES_MAX, "bytes of arguments")
+    }
+
+    fn parameter(&mut self, encoded: &[u8]) -> Result<(), Unreadable> {
+        let bytes = "bytes of parameters";
+        count(&mut self.parameters, 1, ENTRIES_MAX, "parameters")?;
+        count(&mut self.parameter_bytes, encoded.len(), VALUES_BYTES_MAX, bytes)
+    }
+
     fn pipeline(&mut self, encoded: &[u8]) -> Result<(), Unreadable> {
         each_field(encoded, |field, value| match field {
-            3 => {
-                let bytes = "bytes of parameters";
-                count(&mut self.parameters, 1, ENTRIES_MAX, "parameters")?;
-                count(&mut self.parameter_bytes, value.len(), VALUES_BYTES_MAX, bytes)
-            }
-            4 => self.step(value),
+            3 => self.parameter(value),
+            4 | 10 => self.step(value, 0),
             9 => count(&mut self.labels, 1, ENTRIES_MAX, "labels"),
             _ => Ok(()),
         })
     }
 
-    fn step(&mut self, encoded: &[u8]) -> Result<(), Unreadable> {
+    fn step(&mut self, encoded: &[u8], depth: usize) -> Result<(), Unreadable> {
         count(&mut self.steps, 1, STEPS_MAX, "steps")?;
         if encoded.len() < STEP_BYTES_MIN {
             return self.hollow();
         }
-        each_field(encoded, |field, task| match field {
-            16 => each_field(task, |field, variable| match field {
+        if depth > DEPTH_MAX {
+            return Ok(());
+        }
+        each_field(encoded, |field, work| match field {
+            4 => each_field(work, |field, _| match field {
+                7 => count(&mut self.rules, 1, RULES_MAX, "retry rules"),
+                _ => Ok(()),
+            }),
+            10 => each_field(work, |field, list| match field {
+                1 => self.list(list, depth + 1),
+                _ => Ok(()),
+            }),
+            16 => each_field(work, |field, variable| match field {
                 3 if variable.len() < VARIABLE_BYTES_MIN => self.hollow(),
                 _ => Ok(()),
             }),
+            17 => each_field(work, |field, value| match field {
+                1 => each_field(value, |field, value| match field {
+                    1 => self.parameter(value),
+                    2 => self.argument(value),
+                    _ => Ok(()),
+                }),
+                2 => self.step(value, depth + 1),
+                3 => count(&mut self.outputs, 1, STEPS_MAX, "outputs of groups"),
+                _ => Ok(()),
+            }),
+            18 => each_field(work, |field, branch| match field {
+                1 => self.step(branch, depth + 1),
+                _ => Ok(()),
+            }),
+            _ => Ok(()),
+        })
+    }
+
+    /// A `ListValue`.
+    fn list(&mut self, encoded: &[u8], depth: usize) -> Result<(), Unreadable> {
+        each_field(encoded, |field, value| match field {
+            1 => self.value(value, depth + 1),
+            _ => Ok(()),
+        })
+    }
+
+    fn value(&mut self, encoded: &[u8], depth: usize) -> Result<(), Unreadable> {
+        count(&mut self.items, 1, ITEMS_MAX, "values in lists of loops")?;
+        if depth > DEPTH_MAX {
+            return Ok(());
+        }
+        each_field(encoded, |field, value| match field {
+            5 => each_field(value, |field, entry| match field {
+                1 => self.value(entry, depth + 1),
+                _ => Ok(()),
+            }),
+            6 => self.list(value, depth + 1),
             _ => Ok(()),
         })
     }
@@ -317,6 +384,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn steps_and_items_within_steps_count_too_however_deep_they_lie() {
+        let hollow = vec![v1::Step::default(); ENTRIES_MAX + 1];
+        let group = v1::Group { steps: hollow.clone(), ..Default::default() };
+        let outer = v1::Step {
+            name: "outer".into(),
+            work: Some(v1::step::Work::Group(Box::new(group))),
+            ..Default::default()
+        };
+        let in_group = v1::Pipeline { steps: vec![outer.clone()], ..Default::default() };
+        let at_exit = v1::Pipeline { exit_steps: hollow, ..Default::default() };
+        let item = prost_types::Value::default();
+        let list = prost_types::ListValue { values: vec![item; ITEMS_MAX + 1] };
+        let items = Some(v1::for_each::Items::List(list));
+        let each = v1::Step {
+            for_each: Some(Box::new(v1::ForEach { items, max_parallelism: 0 })),
+            name: "each".into(),
+            ..Default::default()
+        };
+        let loops = v1::Pipeline { steps: vec![each], ..Default::default() };
+        for (pipeline, what) in
+            [(in_group, HOLLOW), (at_exit, HOLLOW), (loops, "values in lists of loops")]
+        {
+            assert_eq!(refusal::<v1::SubmitRunRequest>(&request(pipeline)), Some(what));
+        }
+        // Groups in each other, thousands of them: looking must not go as deep.
+        let mut encoded = outer.encode_to_vec();
+        for _ in 0..2_000 {
+            encoded = field(17, &field(2, &encoded));
+        }
+        let deep = field(3, &field(4, &encoded));
+        assert_eq!(refusal::<v1::SubmitRunRequest>(&deep), None);
+        assert!(v1::SubmitRunRequest::read(deep.into()).is_err(), "the decoder refuses it");
+    }
+
     /// A field whose value has a length.
     fn field(number: u32, value: &[u8]) -> Vec<u8> {
         let mut field = Vec::new();
@@ -345,6 +447,18 @@ mod tests {
     }
 
     #[test]
+    fn the_least_that_a_step_can_be_is_no_hollow_step() {
+        let approval = v1::Step {
+            name: "a".into(),
+            work: Some(v1::step::Work::Approval(v1::Approval {})),
+            ..v1::Step::default()
+        };
+        assert_eq!(approval.encoded_len(), STEP_BYTES_MIN);
+        let submission = field(3, &field(4, &approval.encode_to_vec()).repeat(ENTRIES_MAX + 1));
+        assert_eq!(refusal::<v1::SubmitRunRequest>(&submission), None);
+    }
+
+    #[test]
     fn other_lists_that_are_much_too_long_are_refused_by_their_bytes() {
         let refusal = |encoded: Vec<u8>| refusal::<v1::SubmitRunRequest>(&encoded);
         let env = vec![v1::EnvVar::default(); ENTRIES_MAX + 1];
@@ -361,6 +475,11 @@ mod tests {
         let request = v1::SubmitRunRequest { arguments, ..Default::default() };
         assert_eq!(refusal(request.encode_to_vec()), Some("bytes of arguments"));
         assert_eq!(refusal(field(5, &[]).repeat(ENTRIES_MAX + 1)), Some("labels"));
+        let step = |rules| field(4, &field(7, &[]).repeat(rules));
+        let [half, more] = [step(RULES_MAX / 2), step(RULES_MAX / 2 + 1)];
+        let steps = |steps: [&[u8]; 2]| field(3, &steps.map(|step| field(4, step)).concat());
+        assert_eq!(refusal(steps([&half, &half])), None);
+        assert_eq!(refusal(steps([&half, &more])), Some("retry rules"));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Conversions between generated types and the engine's, parsed once at the border.
 
+use std::sync::Arc;
+
 use windlass_engine::{
-    event::{AttemptPhase, AttemptReport, Order},
+    event::{AttemptPhase, AttemptReport, Decision, Order},
     output::AttemptRef,
     reason::{Failure, FailureReason, Reason, StopCause},
-    record::{RunRecord, RunState, StepIndex, StepState},
+    record::{CacheSource, RunRecord, RunState, StepIndex, StepState},
     time::Timestamp,
 };
 
@@ -47,6 +49,11 @@ pub fn report_to_proto(report: &AttemptReport) -> v1::AttemptReport {
             outputs.as_deref().unwrap_or_default().clone_into(&mut message.outputs_json);
             v1::AttemptPhase::Ended
         }
+        AttemptPhase::Cached(outputs, source) => {
+            outputs.as_deref().unwrap_or_default().clone_into(&mut message.outputs_json);
+            message.cached_from = Some(cache_source(source));
+            v1::AttemptPhase::Cached
+        }
         AttemptPhase::Failed(failure) => {
             message.reason = failure_reason(failure.reason).into();
             message.message.clone_from(&failure.message);
@@ -69,11 +76,18 @@ pub fn report_from_proto(message: v1::AttemptReport) -> Result<AttemptReport, Ma
         v1::AttemptPhase::Running => AttemptPhase::Running,
         v1::AttemptPhase::Stopped => AttemptPhase::Stopped,
         v1::AttemptPhase::NotCreated => AttemptPhase::NotCreated,
-        v1::AttemptPhase::Ended if message.reason == 0 => AttemptPhase::Succeeded(
-            (!message.outputs_json.is_empty()).then(|| message.outputs_json.into()),
-        ),
+        v1::AttemptPhase::Ended if message.reason == 0 => {
+            AttemptPhase::Succeeded(outputs(message.outputs_json))
+        }
+        v1::AttemptPhase::Cached => {
+            let source = message.cached_from.ok_or(Malformed::Missing("cached_from"))?;
+            AttemptPhase::Cached(outputs(message.outputs_json), cache_source_from_proto(source))
+        }
         v1::AttemptPhase::Ended => AttemptPhase::Failed(Failure {
-            reason: failure_reason_from_proto(message.reason)?,
+            reason: v1::Reason::try_from(message.reason)
+                .ok()
+                .and_then(failure_reason_from_proto)
+                .ok_or(Malformed::Unknown { field: "reason", value: message.reason })?,
             message: message.message,
             exit_code: message.exit_code,
             signal: message.signal,
@@ -89,6 +103,26 @@ pub fn report_from_proto(message: v1::AttemptReport) -> Result<AttemptReport, Ma
     })
 }
 
+fn outputs(json: String) -> Option<Arc<str>> {
+    (!json.is_empty()).then(|| json.into())
+}
+
+/// Where a result came from that was taken.
+pub fn cache_source(source: &CacheSource) -> v1::CacheSource {
+    v1::CacheSource {
+        run_id: source.run.clone(),
+        step: source.step.clone(),
+        time: timestamp(source.ended_at),
+    }
+}
+
+fn cache_source_from_proto(source: v1::CacheSource) -> CacheSource {
+    let v1::CacheSource { run_id, step, time } = source;
+    let time = time.unwrap_or_default();
+    let ms = time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos) / 1_000_000);
+    CacheSource { run: run_id, step, ended_at: Timestamp(u64::try_from(ms).unwrap_or(0)) }
+}
+
 fn to_ms(time: Option<Timestamp>) -> i64 {
     time.map_or(0, |time| i64::try_from(time.0).unwrap_or(i64::MAX))
 }
@@ -98,26 +132,38 @@ fn from_ms(ms: i64) -> Option<Timestamp> {
 }
 
 /// An order as it lies in a run's inbox.
-pub fn order_to_proto(order: Order) -> v1::Order {
+pub fn order_to_proto(order: &Order) -> v1::Order {
     use v1::order::Order as Body;
     let body = match order {
         Order::Cancel => Body::Cancel(v1::CancelOrder {}),
         Order::Pause => Body::Pause(v1::PauseOrder {}),
         Order::Resume => Body::Resume(v1::ResumeOrder {}),
-        Order::Retry => Body::Retry(v1::RetryOrder {}),
+        Order::Retry { from } => Body::Retry(v1::RetryOrder { from_step: from.map(|step| step.0) }),
+        Order::Decide(Decision { step, approved, by, comment }) => Body::Decide(v1::DecideOrder {
+            step: step.0,
+            approved: *approved,
+            by: by.to_string(),
+            comment: comment.to_string(),
+        }),
     };
     v1::Order { order: Some(body) }
 }
 
 /// An order as the engine takes it.
-pub fn order_from_proto(order: &v1::Order) -> Result<Order, Malformed> {
+pub fn order_from_proto(order: v1::Order) -> Result<Order, Malformed> {
     use v1::order::Order as Body;
-    match &order.order {
+    match order.order {
         None => Err(Malformed::Missing("order")),
         Some(Body::Cancel(_)) => Ok(Order::Cancel),
         Some(Body::Pause(_)) => Ok(Order::Pause),
         Some(Body::Resume(_)) => Ok(Order::Resume),
-        Some(Body::Retry(_)) => Ok(Order::Retry),
+        Some(Body::Retry(v1::RetryOrder { from_step })) => {
+            Ok(Order::Retry { from: from_step.map(StepIndex) })
+        }
+        Some(Body::Decide(v1::DecideOrder { step, approved, by, comment })) => {
+            let (by, comment) = (by.into(), comment.into());
+            Ok(Order::Decide(Decision { step: StepIndex(step), approved, by, comment }))
+        }
     }
 }
 
@@ -138,21 +184,29 @@ pub fn failure_reason(reason: FailureReason) -> v1::Reason {
         FailureReason::StartupTimeout => v1::Reason::StartupTimeout,
         FailureReason::Lost => v1::Reason::Lost,
         FailureReason::LaunchFailed => v1::Reason::LaunchFailed,
+        FailureReason::ExpressionInvalid => v1::Reason::ExpressionInvalid,
+        FailureReason::Rejected => v1::Reason::Rejected,
+        FailureReason::Evicted => v1::Reason::Evicted,
+        FailureReason::ImagePull => v1::Reason::ImagePull,
     }
 }
 
-fn failure_reason_from_proto(value: i32) -> Result<FailureReason, Malformed> {
-    let unknown = Malformed::Unknown { field: "reason", value };
-    match v1::Reason::try_from(value).map_err(|_| unknown.clone())? {
-        v1::Reason::ExitCode => Ok(FailureReason::ExitCode),
-        v1::Reason::Signal => Ok(FailureReason::Signal),
-        v1::Reason::OutOfMemory => Ok(FailureReason::OutOfMemory),
-        v1::Reason::Timeout => Ok(FailureReason::Timeout),
-        v1::Reason::CannotStart => Ok(FailureReason::CannotStart),
-        v1::Reason::OutputInvalid => Ok(FailureReason::OutputInvalid),
-        v1::Reason::StartupTimeout => Ok(FailureReason::StartupTimeout),
-        v1::Reason::Lost => Ok(FailureReason::Lost),
-        v1::Reason::LaunchFailed => Ok(FailureReason::LaunchFailed),
+/// The reason of a failure as the engine has it; none where it tells something else.
+pub fn failure_reason_from_proto(reason: v1::Reason) -> Option<FailureReason> {
+    match reason {
+        v1::Reason::ExitCode => Some(FailureReason::ExitCode),
+        v1::Reason::Signal => Some(FailureReason::Signal),
+        v1::Reason::OutOfMemory => Some(FailureReason::OutOfMemory),
+        v1::Reason::Timeout => Some(FailureReason::Timeout),
+        v1::Reason::CannotStart => Some(FailureReason::CannotStart),
+        v1::Reason::OutputInvalid => Some(FailureReason::OutputInvalid),
+        v1::Reason::StartupTimeout => Some(FailureReason::StartupTimeout),
+        v1::Reason::Lost => Some(FailureReason::Lost),
+        v1::Reason::LaunchFailed => Some(FailureReason::LaunchFailed),
+        v1::Reason::ExpressionInvalid => Some(FailureReason::ExpressionInvalid),
+        v1::Reason::Rejected => Some(FailureReason::Rejected),
+        v1::Reason::Evicted => Some(FailureReason::Evicted),
+        v1::Reason::ImagePull => Some(FailureReason::ImagePull),
         v1::Reason::Unspecified
         | v1::Reason::UpstreamFailed
         | v1::Reason::UpstreamSkipped
@@ -163,7 +217,9 @@ fn failure_reason_from_proto(value: i32) -> Result<FailureReason, Malformed> {
         | v1::Reason::RunTimedOut
         | v1::Reason::RunDefect
         | v1::Reason::StepFailed
-        | v1::Reason::Withdrawn => Err(unknown),
+        | v1::Reason::ConditionFalse
+        | v1::Reason::Withdrawn
+        | v1::Reason::Cached => None,
     }
 }
 
@@ -178,6 +234,9 @@ pub fn reason(reason: Reason) -> v1::Reason {
         Reason::RunStopped(cause) => stop_cause(cause),
         Reason::Failure(failure) => failure_reason(failure),
         Reason::Withdrawn => v1::Reason::Withdrawn,
+        Reason::Cached => v1::Reason::Cached,
+        Reason::ConditionFalse => v1::Reason::ConditionFalse,
+        Reason::StepFailed => v1::Reason::StepFailed,
     }
 }
 
@@ -199,21 +258,24 @@ pub fn step_state(state: StepState) -> v1::StepState {
         StepState::Delayed => v1::StepState::Delayed,
         StepState::Queued => v1::StepState::Queued,
         StepState::Starting => v1::StepState::Starting,
-        StepState::Running => v1::StepState::Running,
+        StepState::Running | StepState::Open => v1::StepState::Running,
         StepState::Stopping => v1::StepState::Stopping,
         StepState::Succeeded => v1::StepState::Succeeded,
         StepState::Failed => v1::StepState::Failed,
         StepState::Skipped => v1::StepState::Skipped,
         StepState::Cancelled => v1::StepState::Cancelled,
+        StepState::Suspended => v1::StepState::Suspended,
     }
 }
 
-/// The state of a run: what the engine holds as running and paused is one word to clients.
+/// The state of a run: what the engine holds as running and paused is one word to clients, and while the exit steps of a run
+/// run, it is running, or stopping where it was stopped.
 pub fn run_state(record: &RunRecord) -> v1::RunState {
     match record.state {
         RunState::Running if record.paused_at.is_some() => v1::RunState::Paused,
         RunState::Pending => v1::RunState::Pending,
-        RunState::Running => v1::RunState::Running,
+        RunState::Exiting if record.stop_cause.is_some() => v1::RunState::Stopping,
+        RunState::Running | RunState::Exiting => v1::RunState::Running,
         RunState::Stopping => v1::RunState::Stopping,
         RunState::Succeeded => v1::RunState::Succeeded,
         RunState::Failed => v1::RunState::Failed,
@@ -226,9 +288,14 @@ pub fn step_counts(record: &RunRecord) -> v1::StepCounts {
     let sum = |states: &[StepState]| states.iter().map(|state| record.count(*state)).sum();
     v1::StepCounts {
         total: sum(&StepState::ALL),
-        waiting: sum(&[StepState::Waiting, StepState::Ready, StepState::Delayed]),
+        waiting: sum(&[
+            StepState::Waiting,
+            StepState::Ready,
+            StepState::Delayed,
+            StepState::Suspended,
+        ]),
         queued: sum(&[StepState::Queued, StepState::Starting]),
-        running: sum(&[StepState::Running]),
+        running: sum(&[StepState::Running, StepState::Open]),
         stopping: sum(&[StepState::Stopping]),
         succeeded: sum(&[StepState::Succeeded]),
         failed: sum(&[StepState::Failed]),
@@ -261,6 +328,10 @@ mod tests {
             FailureReason::StartupTimeout,
             FailureReason::Lost,
             FailureReason::LaunchFailed,
+            FailureReason::ExpressionInvalid,
+            FailureReason::Rejected,
+            FailureReason::Evicted,
+            FailureReason::ImagePull,
         ]);
         let failure = (reasons, ".*", any::<Option<i32>>(), any::<Option<i32>>()).prop_map(
             |(reason, message, exit_code, signal)| {
@@ -273,6 +344,15 @@ mod tests {
             Just(AttemptPhase::Stopped),
             Just(AttemptPhase::NotCreated),
             prop::option::of(".+").prop_map(|text| AttemptPhase::Succeeded(text.map(Into::into))),
+            (prop::option::of(".+"), ".*", ".*", any::<u32>()).prop_map(
+                |(outputs, run, step, ms)| {
+                    let ended_at = Timestamp(ms.into());
+                    AttemptPhase::Cached(
+                        outputs.map(Into::into),
+                        CacheSource { run, step, ended_at },
+                    )
+                }
+            ),
             failure,
         ]
     }
@@ -290,6 +370,28 @@ mod tests {
             let report =
                 AttemptReport { step: StepIndex(step), attempt, phase, created_at, started_at, ended_at };
             prop_assert_eq!(report_from_proto(report_to_proto(&report)), Ok(report));
+        }
+    }
+
+    fn orders() -> impl Strategy<Value = Order> {
+        let decision =
+            (any::<u32>(), any::<bool>(), ".*", ".*").prop_map(|(step, approved, by, comment)| {
+                let (by, comment) = (by.into(), comment.into());
+                Order::Decide(Decision { step: StepIndex(step), approved, by, comment })
+            });
+        prop_oneof![
+            Just(Order::Cancel),
+            Just(Order::Pause),
+            Just(Order::Resume),
+            any::<Option<u32>>().prop_map(|from| Order::Retry { from: from.map(StepIndex) }),
+            decision,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_order_is_read_as_it_was_placed(order in orders()) {
+            prop_assert_eq!(order_from_proto(order_to_proto(&order)), Ok(order));
         }
     }
 

@@ -16,10 +16,9 @@ use std::{
 use windlass::embedded::{Embedded, EmbeddedConfig, RuntimeConfig, StateDir};
 use windlass_engine::{
     event::{AttemptPhase, AttemptReport, Event},
-    graph::GraphBuilder,
+    graph::{GraphBuilder, NodeIndex},
     output::{Effect, Output},
     policy::{RunPolicy, StepPolicy},
-    record::StepIndex,
     run::Run,
     time::Timestamp,
 };
@@ -59,7 +58,7 @@ fn main() -> anyhow::Result<()> {
 /// Steps per second of the engine alone, everything else left out.
 fn engine_alone(steps: usize, dependencies: Dependencies) -> f64 {
     let mut builder = GraphBuilder::new(RunPolicy::default());
-    let index = |step| StepIndex(u32::try_from(step).expect("few enough"));
+    let index = |step| NodeIndex(u32::try_from(step).expect("few enough"));
     for _ in 0..steps {
         builder.add_step(StepPolicy::default());
     }

@@ -20,6 +20,7 @@
 //! Never inside: anything about terminals, files or exit codes, and rules about pipelines (the server's).
 
 mod backoff;
+mod cache;
 mod connect;
 mod download;
 mod error;

@@ -1,7 +1,8 @@
 //! Orders to a run. Each is made once: whoever gives it should know whether it was taken.
 
 use windlass_proto::v1::{
-    CancelRunRequest, DeleteRunRequest, PauseRunRequest, ResumeRunRequest, RetryRunRequest, Run,
+    CancelRunRequest, DecideApprovalRequest, DeleteRunRequest, PauseRunRequest, ResumeRunRequest,
+    RetryRunRequest, Run,
 };
 
 use crate::{Client, ClientError, connect::timed};
@@ -28,10 +29,18 @@ impl Client {
         answer.run.ok_or(ClientError::Incomplete("run"))
     }
 
-    /// Takes up an ended run again: steps that did not succeed, and what depends on them, start anew.
-    pub async fn retry(&self, run_id: &str) -> Result<Run, ClientError> {
-        let request = timed(RetryRunRequest { run_id: run_id.to_owned() });
+    /// Takes up an ended run again: steps that did not succeed, and what depends on them, start anew; so does the step of this
+    /// path, where one is named, whatever it had come to.
+    pub async fn retry(&self, run_id: &str, from: Option<&str>) -> Result<Run, ClientError> {
+        let (run_id, from_step) = (run_id.to_owned(), from.unwrap_or_default().to_owned());
+        let request = timed(RetryRunRequest { run_id, from_step });
         let answer = self.runs.clone().retry_run(request).await?.into_inner();
+        answer.run.ok_or(ClientError::Incomplete("run"))
+    }
+
+    /// Approves a step that waits for it, or rejects it.
+    pub async fn decide(&self, request: DecideApprovalRequest) -> Result<Run, ClientError> {
+        let answer = self.runs.clone().decide_approval(timed(request)).await?.into_inner();
         answer.run.ok_or(ClientError::Incomplete("run"))
     }
 

@@ -1,8 +1,8 @@
 //! Reading one run, and the beginnings of all longer reads.
 
 use windlass_proto::v1::{
-    DownloadLogsRequest, GetRunRequest, ListAttemptsRequest, ListRunsRequest, ListStepsRequest,
-    Run, StreamLogsRequest,
+    DownloadLogsRequest, ExplainRunRequest, ExplainRunResponse, GetRunRequest, ListAttemptsRequest,
+    ListRunsRequest, ListStepsRequest, Run, StreamLogsRequest,
 };
 
 use crate::{Client, ClientError, LogDownload, LogLines, Pages, RunWatch, connect::timed};
@@ -31,6 +31,21 @@ impl Client {
     /// Lists the attempts of one step, from the first.
     pub fn list_attempts(&self, request: ListAttemptsRequest) -> Pages<ListAttemptsRequest> {
         Pages::new(self.clone(), request)
+    }
+
+    /// Tells why a step of a run, by its path, does not run or not yet; without one, why those do not that are closest to
+    /// running.
+    pub async fn explain(
+        &self,
+        run_id: &str,
+        step: Option<&str>,
+    ) -> Result<ExplainRunResponse, ClientError> {
+        let step = step.unwrap_or_default().to_owned();
+        let request = ExplainRunRequest { run_id: run_id.to_owned(), step };
+        self.repeat(|| async {
+            Ok(self.runs.clone().explain_run(timed(request.clone())).await?.into_inner())
+        })
+        .await
     }
 
     /// Follows a run with all its steps until it has ended.

@@ -56,7 +56,7 @@ impl View {
     fn set(&mut self, step: StepStatus) -> Option<u32> {
         let index = step.index;
         let place = index as usize;
-        // A pipeline has at most a million steps: an index beyond is a sender's defect, and no reason to take all memory.
+        // A run has at most so many steps: an index beyond is a sender's defect, and no reason to take all memory.
         if place >= MAX_STEPS {
             return None;
         }
@@ -69,8 +69,8 @@ impl View {
     }
 }
 
-/// The most steps of a run.
-const MAX_STEPS: usize = 1_000_000;
+/// The most steps of a run, those of its loops' items included.
+const MAX_STEPS: usize = 16_000_000;
 
 #[cfg(test)]
 mod tests {

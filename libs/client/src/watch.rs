@@ -59,7 +59,8 @@ impl RunWatch {
         &self.view.run
     }
 
-    /// The steps by index, as they are known; empty in a watch of the run alone.
+    /// The steps by index, as they are known; empty in a watch of the run alone. A run grows while its loops begin: a step of
+    /// which nothing has been heard yet is a default one, without a name and in no state.
     pub fn steps(&self) -> &[StepStatus] {
         &self.view.steps
     }

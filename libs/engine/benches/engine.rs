@@ -13,7 +13,8 @@ use std::{
 use criterion::{BenchmarkId, Criterion, Throughput};
 use windlass_engine::{
     event::{AttemptPhase, AttemptReport, Event},
-    graph::{Graph, GraphBuilder},
+    graph::{Graph, GraphBuilder, NodeIndex, Place},
+    logic::{Facts, Logic},
     output::{Effect, Output},
     policy::{RunPolicy, StepPolicy},
     record::{RunState, StepIndex},
@@ -24,7 +25,8 @@ use windlass_engine::{
 /// The most launches in a batch.
 const BATCH: usize = 1024;
 const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
-const SHAPES: [(&str, Shape); 3] = [("chain", chain), ("fan", fan), ("layered", layered)];
+const SHAPES: [(&str, Shape); 5] =
+    [("chain", chain), ("fan", fan), ("layered", layered), ("loop", items), ("nested", nested)];
 /// The table shows the best of so many runs: the least disturbed one.
 const RUNS: usize = 5;
 
@@ -63,7 +65,7 @@ fn print_table() {
         let mut at_first = None;
         for size in SIZES {
             let graph = Arc::new(shape(size));
-            let row = best(&graph);
+            let row = best(&graph, size);
             let cost = row.elapsed.as_nanos() as f64 / row.transitions as f64;
             let per_step = |bytes: usize| bytes as f64 / f64::from(size);
             println!(
@@ -86,9 +88,9 @@ struct Row {
     peak_bytes: usize,
 }
 
-fn best(graph: &Arc<Graph>) -> Row {
+fn best(graph: &Arc<Graph>, steps: u32) -> Row {
     // A small run is over too soon for the clock: as many as come to a million transitions count as one.
-    let repeats = 1_000_000 / (graph.len() * 3) + 1;
+    let repeats = 1_000_000 / (steps as usize * 3) + 1;
     let rows = (0..RUNS).map(|_| {
         let mut runs = vec![Run::new(graph.clone()); repeats];
         let begun = Instant::now();
@@ -170,12 +172,48 @@ fn layered(steps: u32) -> Graph {
     })
 }
 
+/// A loop over a task.
+fn items(steps: u32) -> Graph {
+    loops(&[steps])
+}
+
+/// A loop over a loop over a task.
+fn nested(steps: u32) -> Graph {
+    loops(&[steps.isqrt(), steps.isqrt()])
+}
+
+/// Loops, each the body of the one before, and a task in the innermost.
+fn loops(items: &[u32]) -> Graph {
+    let mut builder = GraphBuilder::new(RunPolicy::default());
+    for _ in items {
+        let holder = builder.add_step(StepPolicy::default());
+        builder.begin(Place::Items(holder));
+    }
+    builder.add_step(StepPolicy::default());
+    builder.set_logic(Arc::new(Items(items.to_vec())));
+    builder.build().expect("nothing waits for anything")
+}
+
+/// How many items the loops have, by their nodes.
+#[derive(Debug)]
+struct Items(Vec<u32>);
+
+impl Logic for Items {
+    fn condition(&self, _: StepIndex, _: &dyn Facts) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    fn items(&self, step: StepIndex, facts: &dyn Facts) -> Result<u32, String> {
+        Ok(self.0[facts.layout().node(step).0 as usize])
+    }
+}
+
 fn graph(steps: u32, mut waits_for: impl FnMut(u32) -> Vec<u32>) -> Graph {
     let mut builder = GraphBuilder::new(RunPolicy::default());
     for _ in 0..steps {
         let step = builder.add_step(StepPolicy::default());
         for on in waits_for(step.0) {
-            builder.add_dependency(step, StepIndex(on));
+            builder.add_dependency(step, NodeIndex(on));
         }
     }
     builder.build().expect("steps wait for earlier ones")

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::{reason::Failure, record::StepIndex, time::Timestamp};
+use crate::{
+    reason::Failure,
+    record::{CacheSource, StepIndex},
+    time::Timestamp,
+};
 
 /// A fact that the engine decides upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +25,7 @@ pub enum Event {
 }
 
 /// What a user may ask of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// Stop it.
     Cancel,
@@ -29,8 +33,26 @@ pub enum Order {
     Pause,
     /// End a pause.
     Resume,
-    /// Take up an ended run again, from what did not succeed.
-    Retry,
+    /// Take up an ended run again: what did not succeed, and what depends on it.
+    Retry {
+        /// Also this step and what depends on it, whatever it had come to; then a run that succeeded is taken up, too.
+        from: Option<StepIndex>,
+    },
+    /// Let an approval succeed, or fail.
+    Decide(Decision),
+}
+
+/// Somebody's word on an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The approval.
+    pub step: StepIndex,
+    /// Whether it is given.
+    pub approved: bool,
+    /// Who has decided.
+    pub by: Arc<str>,
+    /// For people; may be empty.
+    pub comment: Arc<str>,
 }
 
 /// What is known of an attempt. One report may tell several phases at once.
@@ -65,4 +87,7 @@ pub enum AttemptPhase {
     Stopped,
     /// It was never created, and never will be.
     NotCreated,
+    /// It was never created, and never will be, since a result was taken that was kept before: the outputs, where there are
+    /// any, and where they came from.
+    Cached(Option<Arc<str>>, CacheSource),
 }

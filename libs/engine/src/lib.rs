@@ -17,6 +17,8 @@
 
 pub mod event;
 pub mod graph;
+pub mod layout;
+pub mod logic;
 pub mod output;
 pub mod policy;
 pub mod reason;

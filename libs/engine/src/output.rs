@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::record::{AttemptRecord, StepIndex};
+use crate::{
+    layout::Expansion,
+    record::{AttemptRecord, StepIndex},
+};
 
 /// What some calls of the engine decided, to be committed as one and then carried out.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -24,12 +27,18 @@ pub struct Delta {
     pub attempts: Vec<AttemptRecord>,
     /// Outputs of steps that succeeded: a JSON object each.
     pub outputs: Vec<(StepIndex, Arc<str>)>,
+    /// Loops that got their items. Their steps' records are new, and as they are by default where `steps` does not name them.
+    pub expansions: Vec<Expansion>,
 }
 
 impl Delta {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        !self.run && self.steps.is_empty() && self.attempts.is_empty() && self.outputs.is_empty()
+        !self.run
+            && self.steps.is_empty()
+            && self.attempts.is_empty()
+            && self.outputs.is_empty()
+            && self.expansions.is_empty()
     }
 
     /// Sorts the steps and names each once.

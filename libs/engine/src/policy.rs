@@ -1,6 +1,8 @@
 //! What a run and its steps were asked to obey. Checked when it is made; the rest of the engine only relies on it.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, ops::RangeInclusive};
+
+use crate::reason::{Failure, FailureReason};
 
 /// What the rest of a run does once a step has failed for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -50,8 +52,12 @@ pub struct RunPolicy {
 pub struct StepPolicy {
     /// When the step runs.
     pub trigger_rule: TriggerRule,
+    /// Whether it runs only where its condition holds: the [`Logic`](crate::logic::Logic) knows.
+    pub has_condition: bool,
     /// How a failed attempt is followed by another.
     pub retry: RetryPolicy,
+    /// Which failures are treated otherwise; by default none.
+    pub rules: Option<RulesIndex>,
     /// From an attempt's creation until it runs.
     pub startup_timeout_ms: Option<u64>,
     /// From an attempt's running to its end.
@@ -94,25 +100,87 @@ impl RetryPolicy {
     /// The delay before retry number `retry` (from 1): `min(max_delay, delay * factor^(retry-1))`, less up to the
     /// jitter's part of it. The part taken is a function of `seed` alone.
     pub fn delay_ms(&self, retry: u32, seed: u64) -> u64 {
-        // Fractions of a millisecond count on, or a short delay would never grow.
-        let mut delay = u128::from(self.delay_ms) << FRACTION_BITS;
-        let max = u128::from(self.max_delay_ms) << FRACTION_BITS;
-        for _ in 1..retry {
-            if delay >= max || self.factor_permille <= 1000 {
-                break;
-            }
-            delay = delay * u128::from(self.factor_permille) / 1000;
-        }
-        let delay = delay.min(max) >> FRACTION_BITS;
-        let jitter = delay * u128::from(self.jitter_permille.min(1000)) / 1000;
+        let times = retry.saturating_sub(1);
+        let delay = grown(self.delay_ms, self.factor_permille, times, self.max_delay_ms);
+        let jitter = u128::from(delay) * u128::from(self.jitter_permille.min(1000)) / 1000;
         // A draw from 0 to 2^32 - 1, scaled to the jitter.
         let taken = (jitter * u128::from(mix(seed) >> 32)) >> 32;
-        u64::try_from(delay - taken).unwrap_or(self.max_delay_ms)
+        u64::try_from(taken).map_or(0, |taken| delay - taken)
     }
 }
 
-/// How finely delays grow: 2^-24 ms. A delay, its fraction and a factor together fit 128 bits.
+/// `min(most, from * factor^times)`, the factor in thousandths; one of less than 1,000 counts as 1,000. Every machine computes
+/// the same.
+pub fn grown(from: u64, factor_permille: u32, times: u32, most: u64) -> u64 {
+    // Fractions count on, or what is small would never grow.
+    let mut value = u128::from(from) << FRACTION_BITS;
+    let most = u128::from(most) << FRACTION_BITS;
+    for _ in 0..times {
+        if value >= most || factor_permille <= 1000 {
+            break;
+        }
+        value = value * u128::from(factor_permille) / 1000;
+    }
+    u64::try_from(value.min(most) >> FRACTION_BITS).unwrap_or(u64::MAX)
+}
+
+/// How finely values grow: by 2^-24. A value, its fraction and a factor together fit 128 bits.
 const FRACTION_BITS: u32 = 24;
+
+/// A list of rules of a graph: see [`GraphBuilder::add_rules`](crate::graph::GraphBuilder::add_rules).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RulesIndex(pub(crate) u32);
+
+/// What is done about some failures. The first rule of a list that lists a failure decides; where none does, the step is tried
+/// again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RetryRule {
+    /// It lists failures of these reasons,
+    pub reasons: Vec<FailureReason>,
+    /// those by an exit code in one of these ranges,
+    pub exit_codes: Vec<RangeInclusive<i32>>,
+    /// and those by one of these signals.
+    pub signals: Vec<i32>,
+    /// What is done about them.
+    pub action: RetryAction,
+}
+
+impl RetryRule {
+    /// Whether it lists a failure. Exit codes and signals are looked at where they are what the attempt failed by: want of
+    /// memory, which ends programs by a signal too, is a reason of its own.
+    pub fn lists(&self, failure: &Failure) -> bool {
+        let by_number = match failure.reason {
+            FailureReason::ExitCode => failure
+                .exit_code
+                .is_some_and(|code| self.exit_codes.iter().any(|codes| codes.contains(&code))),
+            FailureReason::Signal => {
+                failure.signal.is_some_and(|signal| self.signals.contains(&signal))
+            }
+            _ => false,
+        };
+        by_number || self.reasons.contains(&failure.reason)
+    }
+
+    /// Bytes that the rule takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + size_of_val(self.reasons.as_slice())
+            + size_of_val(self.exit_codes.as_slice())
+            + size_of_val(self.signals.as_slice())
+    }
+}
+
+/// What is done about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RetryAction {
+    /// The step is tried again, as long as the budget holds.
+    #[default]
+    Retry,
+    /// The step has failed, whatever the budget holds.
+    Fail,
+    /// The step counts as succeeded. It has put out nothing.
+    Ignore,
+}
 
 /// The finaliser of `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
 pub(crate) fn mix(seed: u64) -> u64 {

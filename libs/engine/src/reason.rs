@@ -43,6 +43,14 @@ pub enum FailureReason {
     Lost,
     /// The launcher could not create it.
     LaunchFailed,
+    /// Its host had it go, for room or for maintenance.
+    Evicted,
+    /// The image of its program could not be had.
+    ImagePull,
+    /// No attempt was made: the condition has no value, or the list of items is none.
+    ExpressionInvalid,
+    /// No attempt was made: somebody refused the approval.
+    Rejected,
 }
 
 impl FailureReason {
@@ -54,8 +62,14 @@ impl FailureReason {
             | Self::OutOfMemory
             | Self::Timeout
             | Self::CannotStart
-            | Self::OutputInvalid => Fault::Step,
-            Self::StartupTimeout | Self::Lost | Self::LaunchFailed => Fault::System,
+            | Self::OutputInvalid
+            | Self::ExpressionInvalid
+            | Self::Rejected => Fault::Step,
+            Self::StartupTimeout
+            | Self::Lost
+            | Self::LaunchFailed
+            | Self::Evicted
+            | Self::ImagePull => Fault::System,
         }
     }
 }
@@ -74,12 +88,19 @@ pub enum Reason {
     UpstreamCancelled,
     /// Skipped: the trigger rule asked for an outcome that no dependency had.
     TriggerRuleNotMet,
+    /// Skipped: its condition is false, or another branch was taken.
+    ConditionFalse,
+    /// A step that it holds failed.
+    StepFailed,
     /// Skipped, cancelled or stopping: the run is being stopped.
     RunStopped(StopCause),
-    /// The latest attempt failed so; the step has failed, is delayed, or is stopping.
+    /// The latest attempt failed so; the step has failed, is delayed, or is stopping. Or it has succeeded, since a rule says
+    /// that the failure does not matter.
     Failure(FailureReason),
     /// The latest attempt was withdrawn before it existed.
     Withdrawn,
+    /// Succeeded: the latest attempt was not created, and a result was taken that was kept before.
+    Cached,
 }
 
 /// Why a run starts nothing any more.

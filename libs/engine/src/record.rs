@@ -7,7 +7,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A step's place in its run: for a graph without loops, its place in the pipeline.
+/// A step's number in its run: see [`layout`](crate::layout).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepIndex(pub u32);
 
@@ -36,7 +36,7 @@ pub enum StepState {
     Running = 5,
     /// The attempt was given up and has not ended yet.
     Stopping = 6,
-    /// The latest attempt succeeded.
+    /// The latest attempt succeeded, or a rule says that its failure does not matter.
     Succeeded = 7,
     /// The latest attempt failed, and there will be no other.
     Failed = 8,
@@ -44,11 +44,15 @@ pub enum StepState {
     Skipped = 9,
     /// Was tried, and stopped or not tried again because the run was stopped.
     Cancelled = 10,
+    /// It holds steps, as groups and loops do, and not all of them have ended.
+    Open = 11,
+    /// It is an approval, and waits for somebody's word.
+    Suspended = 12,
 }
 
 impl StepState {
     /// How many states there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
 
     /// All states, in the order of their numbers.
     pub const ALL: [Self; Self::COUNT] = [
@@ -63,6 +67,8 @@ impl StepState {
         Self::Failed,
         Self::Skipped,
         Self::Cancelled,
+        Self::Open,
+        Self::Suspended,
     ];
 
     /// Whether only a retry of the run leads out of it.
@@ -94,10 +100,24 @@ pub struct StepRecord {
     /// When the latest attempt was ordered; 0 before.
     pub queued_at: Timestamp,
     /// When the latest attempt was created (while starting) or began to run (from then on, also while stopping); 0 before,
-    /// and once it is stopping or over without having run.
+    /// and once it is stopping or over without having run. Of a step that holds others: when it opened. Of an approval: since
+    /// when it waits for somebody's word, or did.
     pub started_at: Timestamp,
     /// When the step ended; while delayed, when it is tried again; 0 before.
     pub until: Timestamp,
+}
+
+impl StepRecord {
+    /// Whether its latest attempt succeeded. A step may have succeeded without, by a rule that says that a failure does not
+    /// matter; what earlier attempts put out is not the step's then.
+    pub fn latest_succeeded(&self) -> bool {
+        self.state == StepState::Succeeded && !matches!(self.reason, Reason::Failure(_))
+    }
+
+    /// Of a step that holds others: whether it has opened since the run's start or latest retry.
+    pub fn has_opened(&self) -> bool {
+        self.started_at > Timestamp(0)
+    }
 }
 
 /// The state of a run.
@@ -117,6 +137,8 @@ pub enum RunState {
     Failed = 4,
     /// Somebody cancelled it.
     Cancelled = 5,
+    /// All but the exit steps have ended.
+    Exiting = 6,
 }
 
 impl RunState {
@@ -147,9 +169,11 @@ pub struct RunRecord {
     pub started_at: Timestamp,
     /// When the run ended; 0 before.
     pub ended_at: Timestamp,
+    /// When the exit steps began; 0 before, and where there are none.
+    pub exit_at: Timestamp,
     /// When the latest attempt was ordered; 0 before.
     pub last_start_at: Timestamp,
-    /// How many steps are in each state, by the states' numbers.
+    /// How many steps are in each state, by the states' numbers; superseded ones are left out.
     pub counts: [u32; StepState::COUNT],
     /// What could not be understood, where that stopped the run.
     pub defect: Option<Arc<str>>,
@@ -175,6 +199,24 @@ impl RunRecord {
         true
     }
 
+    /// The state in which the run ends as things are; while its exit steps run, in which it ends if they succeed.
+    pub(crate) fn final_state(&self) -> RunState {
+        match self.stop_cause {
+            Some(StopCause::Cancelled) => RunState::Cancelled,
+            Some(StopCause::Failure | StopCause::TimedOut | StopCause::Defect) => RunState::Failed,
+            None if self.failed_step.is_some() => RunState::Failed,
+            None => RunState::Succeeded,
+        }
+    }
+
+    /// Where the run is, as its exit steps see it: what it has come to without them.
+    pub fn outcome(&self) -> RunState {
+        match self.state {
+            RunState::Exiting => self.final_state(),
+            state => state,
+        }
+    }
+
     /// How many attempts may exist.
     pub fn in_flight(&self) -> u32 {
         StepState::ALL
@@ -186,7 +228,7 @@ impl RunRecord {
 }
 
 /// An attempt that is over, kept where the step's own record does not say it all: every attempt but a latest one that
-/// succeeded.
+/// succeeded by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AttemptRecord {
     /// The step.
@@ -214,4 +256,17 @@ pub enum AttemptEnd {
     Cancelled(StopCause),
     /// Before it existed.
     Withdrawn,
+    /// Well, without being created: a result was taken that was kept before.
+    Cached(CacheSource),
+}
+
+/// Where a result came from that was taken. Names that mean nothing to the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CacheSource {
+    /// The run.
+    pub run: String,
+    /// The path of its step.
+    pub step: String,
+    /// When that step ended.
+    pub ended_at: Timestamp,
 }

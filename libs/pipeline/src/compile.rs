@@ -1,67 +1,65 @@
-//! From a pipeline to the engine's graph, and to what readers need to name its steps.
+//! From a pipeline to the engine's graph.
 
-use std::{collections::HashMap, fmt, num::NonZeroU32};
+mod cycle;
+mod links;
+
+use std::{collections::HashMap, num::NonZeroU32, ops::RangeInclusive, sync::Arc};
 
 use prost::DecodeError;
+use serde_json::{Map, Value};
 use windlass_engine::{
-    graph::{Cycle, Graph, GraphBuilder},
-    policy::{FailureMode, RetryPolicy, RunPolicy, StepPolicy, TriggerRule},
-    record::StepIndex,
+    graph::{Graph, GraphBuilder, NodeIndex, Place},
+    policy::{
+        FailureMode, RetryAction, RetryPolicy, RetryRule, RunPolicy, StepPolicy, TriggerRule,
+    },
 };
 use windlass_proto::{
+    convert,
     encoded::EncodedPipeline,
+    id::RunId,
     v1::{self, step::Work},
 };
 
-pub use crate::step_names::StepNames;
 use crate::{
-    check::{Report as _, ViolationReason, Violations},
+    check::Violations,
     duration::to_ms,
     limits,
-    quote::quote,
-    template::{self, Reference},
+    logic::PipelineLogic,
+    outline::{Outline, Source},
 };
 
-/// Compiles a pipeline. `jitter_seed` makes this run's retry delays differ from those of other runs.
+/// Compiles a pipeline for no run in particular.
 ///
-/// A step waits for what it names in `depends_on`, and for every step whose output it refers to.
+/// A step waits for what it names in `depends_on`, and for every step that it, or a step that it holds, refers to.
 ///
 /// # Errors
 ///
 /// A dependency on a step that does not exist, or a cycle. A pipeline that passed [`check`](crate::check::check) has
 /// neither.
 pub fn graph(pipeline: &v1::Pipeline, jitter_seed: u64) -> Result<Graph, Violations> {
-    let mut builder = GraphBuilder::new(run_policy(pipeline, jitter_seed));
-    let mut indexes = HashMap::with_capacity(pipeline.steps.len());
-    for step in &pipeline.steps {
-        indexes.insert(step.name.as_str(), builder.add_step(step_policy(step)));
+    match compile(pipeline, jitter_seed, String::new(), Map::new()) {
+        Ok(graph) => Ok(graph),
+        Err(CompileError::Violations(violations)) => Err(violations),
+        Err(CompileError::Decode(_)) => unreachable!("nothing of it is encoded"),
     }
-    for (at, step) in (0..).zip(&pipeline.steps) {
-        add_dependencies(&mut builder, at, step, |name| indexes.get(name).copied())?;
-    }
-    drop(indexes);
-    let name = |step: StepIndex| pipeline.steps.get(step.0 as usize).map(|step| step.name.clone());
-    builder.build().map_err(|cycle| describe(&cycle, &name))
 }
 
-/// The same of a pipeline that stays encoded: steps are decoded one at a time, which takes a tenth of the memory.
-pub fn graph_of_encoded(
+/// Compiles the pipeline of a run, whose arguments its conditions and loops may ask for. The pipeline stays encoded: steps are
+/// decoded one at a time, which takes a tenth of the memory.
+pub fn graph_of_run(
     pipeline: &EncodedPipeline,
-    jitter_seed: u64,
+    run: RunId,
+    arguments: Map<String, Value>,
 ) -> Result<Graph, CompileError> {
-    let mut builder = GraphBuilder::new(run_policy(pipeline.head(), jitter_seed));
-    let mut indexes = HashMap::with_capacity(pipeline.len());
-    for step in pipeline.steps() {
-        let step = step?;
-        let index = builder.add_step(step_policy(&step));
-        indexes.insert(step.name, index);
-    }
-    for (at, step) in (0..).zip(pipeline.steps()) {
-        add_dependencies(&mut builder, at, &step?, |name| indexes.get(name).copied())?;
-    }
-    drop(indexes);
-    let name = |step: StepIndex| Some(pipeline.step(step.0)?.ok()?.name);
-    Ok(builder.build().map_err(|cycle| describe(&cycle, &name))?)
+    // The run's own hash makes its retry delays differ from those of other runs.
+    compile(pipeline, run.stable_hash(), run.to_string(), arguments)
+}
+
+/// The graph of a pipeline without what its steps wait for and obey: enough to tell how the steps of a run are numbered.
+pub fn shape(outline: &Outline) -> Graph {
+    let mut builder = GraphBuilder::new(RunPolicy::default());
+    add_nodes(outline, &mut builder, |_, _| Ok(StepPolicy::default())).unwrap_or_default();
+    builder.build().expect("there are no dependencies, and so no circles")
 }
 
 /// Why an encoded pipeline cannot be compiled.
@@ -75,85 +73,55 @@ pub enum CompileError {
     Violations(#[from] Violations),
 }
 
-fn add_dependencies(
+fn compile(
+    pipeline: &impl Source,
+    jitter_seed: u64,
+    run_id: String,
+    arguments: Map<String, Value>,
+) -> Result<Graph, CompileError> {
+    let outline = Arc::new(Outline::of(pipeline)?);
+    let mut builder = GraphBuilder::new(run_policy(pipeline.head(), jitter_seed));
+    let mut listed = pipeline.steps();
+    add_nodes(&outline, &mut builder, |node, builder| {
+        let listed = if node.0 < outline.listed() { listed.next().transpose()? } else { None };
+        let step = outline.definition(node).or(listed.as_deref());
+        Ok(step.map(|step| step_policy(step, builder)).unwrap_or_default())
+    })?;
+    drop(listed);
+    let mut conditions = HashMap::new();
+    links::Links { outline: &outline, builder: &mut builder, conditions: &mut conditions }
+        .add_all(pipeline)?;
+    builder.set_logic(Arc::new(PipelineLogic::new(outline.clone(), run_id, arguments, conditions)));
+    Ok(builder.build().map_err(|cycle| cycle::describe(&cycle, &outline))?)
+}
+
+/// Adds all nodes, in order.
+fn add_nodes(
+    outline: &Outline,
     builder: &mut GraphBuilder,
-    at: u32,
-    step: &v1::Step,
-    find: impl Fn(&str) -> Option<StepIndex>,
-) -> Result<(), Violations> {
-    for name in dependencies(step) {
-        let on = find(name).ok_or_else(|| unknown(at, step, name))?;
-        builder.add_dependency(StepIndex(at), on);
+    mut policy: impl FnMut(NodeIndex, &mut GraphBuilder) -> Result<StepPolicy, DecodeError>,
+) -> Result<(), DecodeError> {
+    for (place, nodes) in outline.scopes() {
+        if place != Place::Run {
+            builder.begin(place);
+        }
+        for node in nodes.map(NodeIndex) {
+            let policy = policy(node, builder)?;
+            builder.add_step(policy);
+            let Some(step) = outline.definition(node) else { continue };
+            if step.for_each.is_none() && matches!(step.work, Some(Work::Branches(_))) {
+                builder.set_choice(node);
+            }
+            if step.for_each.is_none() && matches!(step.work, Some(Work::Approval(_))) {
+                builder.set_approval(node);
+            }
+            let most = step.for_each.as_ref().map_or(0, |for_each| for_each.max_parallelism);
+            if let Some(most) = NonZeroU32::new(most) {
+                builder.set_max_parallelism(node, most);
+            }
+        }
     }
     Ok(())
-}
-
-/// The names of the steps that a step waits for, as it gives them: what is named twice comes twice.
-pub(crate) fn dependencies(step: &v1::Step) -> impl Iterator<Item = &str> {
-    let named = step.depends_on.iter().map(String::as_str);
-    let implied = step.work.iter().flat_map(|Work::Task(task)| {
-        let texts =
-            task.command.iter().chain(&task.args).chain(task.env.iter().map(|var| &var.value));
-        texts.chain([&task.working_dir]).flat_map(|text| template::references(text))
-    });
-    named.chain(implied.filter_map(|reference| match reference {
-        Reference::Output { step, .. } => Some(step),
-        _ => None,
-    }))
-}
-
-fn unknown(at: u32, step: &v1::Step, name: &str) -> Violations {
-    let mut violations = Violations::default();
-    violations.add(
-        ViolationReason::UnknownDependency,
-        format_args!("steps[{at}]"),
-        format_args!(
-            "step {}: waits for {}, which is no step; correct the name",
-            quote(&step.name),
-            quote(name)
-        ),
-    );
-    violations
-}
-
-fn describe(cycle: &Cycle, name: &dyn Fn(StepIndex) -> Option<String>) -> Violations {
-    let mut violations = Violations::default();
-    let circle = Circle { cycle, name };
-    let first = cycle.steps.first().map_or(0, |step| step.0);
-    let field = format_args!("steps[{first}].depends_on");
-    if cycle.steps.len() == 1 {
-        let message = format_args!("a step waits for itself: {circle}; remove that dependency");
-        violations.add(ViolationReason::Cycle, field, message);
-    } else {
-        let message = format_args!(
-            "steps wait for each other in a circle: {circle}; remove one of these dependencies"
-        );
-        violations.add(ViolationReason::Cycle, field, message);
-    }
-    violations
-}
-
-/// Displays a cycle as `a -> b -> a`, the middle of a long one left out.
-struct Circle<'a> {
-    cycle: &'a Cycle,
-    name: &'a dyn Fn(StepIndex) -> Option<String>,
-}
-
-impl fmt::Display for Circle<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// More names help nobody.
-        const SHOWN: usize = 10;
-        let name = |step: &StepIndex| (self.name)(*step).unwrap_or_default();
-        let steps = &self.cycle.steps;
-        f.write_str("`")?;
-        for step in steps.iter().take(SHOWN) {
-            write!(f, "{} -> ", name(step))?;
-        }
-        if steps.len() > SHOWN {
-            write!(f, "({} more) -> ", steps.len() - SHOWN)?;
-        }
-        write!(f, "{}`", steps.first().map(name).unwrap_or_default())
-    }
 }
 
 fn run_policy(pipeline: &v1::Pipeline, jitter_seed: u64) -> RunPolicy {
@@ -172,7 +140,8 @@ fn run_policy(pipeline: &v1::Pipeline, jitter_seed: u64) -> RunPolicy {
     }
 }
 
-fn step_policy(step: &v1::Step) -> StepPolicy {
+fn step_policy(step: &v1::Step, builder: &mut GraphBuilder) -> StepPolicy {
+    let rules = step.retry.as_deref().map(retry_rules).unwrap_or_default();
     StepPolicy {
         trigger_rule: match step.trigger_rule() {
             v1::TriggerRule::Unspecified | v1::TriggerRule::AllSucceeded => {
@@ -183,8 +152,10 @@ fn step_policy(step: &v1::Step) -> StepPolicy {
             v1::TriggerRule::AnySucceeded => TriggerRule::AnySucceeded,
         },
         retry: step.retry.as_deref().map(retry_policy).unwrap_or_default(),
+        rules: builder.add_rules(rules),
         startup_timeout_ms: step.startup_timeout.as_ref().and_then(to_ms),
         timeout_ms: step.timeout.as_ref().and_then(to_ms),
+        has_condition: !step.when.is_empty(),
     }
 }
 
@@ -196,10 +167,36 @@ pub(crate) fn retry_policy(retry: &v1::RetryPolicy) -> RetryPolicy {
         limit: limit(retry.limit),
         system_limit: retry.system_limit.map_or(unset.system_limit, limit),
         delay_ms: retry.delay.as_ref().and_then(to_ms).unwrap_or(unset.delay_ms),
-        factor_permille: permille(retry.factor.clamp(1.0, limits::RETRY_FACTOR)),
+        factor_permille: factor_permille(retry.factor),
         max_delay_ms: retry.max_delay.as_ref().and_then(to_ms).unwrap_or(unset.max_delay_ms),
         jitter_permille: permille(retry.jitter.clamp(0.0, 1.0)),
     }
+}
+
+/// What is done about failures, as the engine has it.
+fn retry_rules(retry: &v1::RetryPolicy) -> Vec<RetryRule> {
+    let reason = |reason| convert::failure_reason_from_proto(reason);
+    let rule = |rule: &v1::RetryRule| RetryRule {
+        reasons: rule.reasons().filter_map(reason).collect(),
+        exit_codes: rule.exit_codes.iter().map(exit_codes).collect(),
+        signals: rule.signals.clone(),
+        action: match rule.action() {
+            v1::RetryAction::Unspecified | v1::RetryAction::Retry => RetryAction::Retry,
+            v1::RetryAction::Fail => RetryAction::Fail,
+            v1::RetryAction::Ignore => RetryAction::Ignore,
+        },
+    };
+    retry.rules.iter().map(rule).collect()
+}
+
+/// The exit codes that are meant.
+pub(crate) fn exit_codes(codes: &v1::ExitCodeRange) -> RangeInclusive<i32> {
+    codes.first..=codes.last.unwrap_or(codes.first)
+}
+
+/// A factor in whole thousandths; what is out of range comes to lie at the range's end.
+pub(crate) fn factor_permille(factor: f64) -> u32 {
+    permille(factor.clamp(1.0, limits::RETRY_FACTOR))
 }
 
 /// A fraction of at most 100 in whole thousandths.

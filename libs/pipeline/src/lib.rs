@@ -4,7 +4,11 @@
 //!   file ──▶ file::parse ──▶ v1::Pipeline ──▶ check::check ──▶ compile::graph ──▶ engine
 //!                                 │
 //!                                 ├──▶ arguments::resolve   the values of one run
-//!                                 └──▶ template::Template   the references in a step's strings
+//!                                 ├──▶ outline::Outline     what steps are called, and where names lead
+//!                                 ├──▶ plan::Plan           what a run would do, before it starts
+//!                                 ├──▶ cache::Inputs        under which key a result is kept
+//!                                 └──▶ template::Template   the references in a step's strings,
+//!                                        └──▶ resolve::Resolver   and the values that they stand for in a run
 //! ```
 //!
 //! [`check`] is the truth: a pipeline that passes it compiles, whichever way it came. The [`file`](mod@file) format is
@@ -12,16 +16,23 @@
 //!
 //! Never inside: I/O, and what happens to a run (that is the engine's).
 
+pub mod allowance;
 pub mod arguments;
+pub mod cache;
 pub mod check;
 pub mod compile;
+pub mod condition;
+pub mod drawing;
 pub mod duration;
 pub mod file;
 pub mod limits;
+mod logic;
 mod name;
+pub mod outline;
+pub mod plan;
 mod quote;
+pub mod resolve;
 pub mod schema;
-mod step_names;
 mod suggest;
 pub mod template;
 mod value;

@@ -15,7 +15,20 @@ pub(crate) struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`")?;
+        write!(f, "`{}`", shown(self.0))
+    }
+}
+
+/// Shows a text of any length and content within other text.
+pub(crate) fn shown(text: &str) -> Shown<'_> {
+    Shown(text)
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut characters = self.0.chars();
         for character in characters.by_ref().take(SHOWN) {
             if character.is_control() {
@@ -24,7 +37,7 @@ impl fmt::Display for Quoted<'_> {
                 write!(f, "{character}")?;
             }
         }
-        f.write_str(if characters.next().is_some() { "…`" } else { "`" })
+        f.write_str(if characters.next().is_some() { "…" } else { "" })
     }
 }
 

@@ -35,6 +35,20 @@ pub enum Reference<'a> {
         /// The output.
         output: &'a str,
     },
+    /// `${{ steps.NAME.state }}`: where another step is, in a word such as `succeeded`.
+    State(&'a str),
+    /// `${{ item }}`, `${{ item.FIELD }}`: the item of the innermost loop around, or of the enclosing loop of this name
+    /// (`${{ loops.NAME.item }}`), or what lies in it.
+    Item {
+        /// The loop; none means the innermost one.
+        of: Option<&'a str>,
+        /// Names of fields, with a dot between them; empty means the whole item.
+        path: &'a str,
+    },
+    /// `${{ index }}` and `${{ loops.NAME.index }}`: the item's place in the list, from 0.
+    Index(Option<&'a str>),
+    /// `${{ run.state }}`: how the run will end, for exit steps.
+    RunState,
     /// `${{ run.id }}`: the run.
     RunId,
     /// `${{ step.name }}`: the step that the string is of.
@@ -63,7 +77,8 @@ pub enum TemplateError {
     /// A reference that names nothing.
     #[error(
         "`${{{{ … }}}}` at character {position} holds {}, which is no reference; write `params.NAME`, \
-         `steps.NAME.outputs.NAME`, `run.id`, `step.name` or `step.attempt`, or `$${{{{` for a plain `${{{{`",
+         `steps.NAME.outputs.NAME`, `steps.NAME.state`, `item`, `index`, `run.id`, `step.name` or `step.attempt`, or `$${{{{` \
+         for a plain `${{{{`",
         quote(.text)
     )]
     Unknown {
@@ -96,6 +111,14 @@ impl<'a> Template<'a> {
             Part::Literal(_) => None,
             Part::Reference(reference) => Some(*reference),
         })
+    }
+
+    /// The reference that the text is, where it is exactly one.
+    pub fn as_reference(&self) -> Option<Reference<'a>> {
+        match self.parts[..] {
+            [Part::Reference(reference)] => Some(reference),
+            _ => None,
+        }
     }
 
     /// Puts values in: texts as they are, everything else as compact JSON.
@@ -188,19 +211,39 @@ impl<'a> Reference<'a> {
     /// Parses what is between the braces.
     fn parse(text: &'a str) -> Option<Self> {
         let identifier = |text| name::IDENTIFIER.allows(text).then_some(text);
-        match text.split_once('.')? {
+        let step_name = |text| name::STEP.allows(text).then_some(text);
+        match text.split_once('.').unwrap_or((text, "")) {
             ("params", parameter) => Some(Self::Param(identifier(parameter)?)),
             ("steps", rest) => {
+                if let Some(step) = rest.strip_suffix(".state") {
+                    return step_name(step).map(Self::State);
+                }
                 let (step, output) = rest.split_once(".outputs.")?;
-                name::STEP
-                    .allows(step)
-                    .then_some(Self::Output { step, output: identifier(output)? })
+                Some(Self::Output { step: step_name(step)?, output: identifier(output)? })
             }
+            ("item", path) => Self::item(None, text, path),
+            ("index", "") => (text == "index").then_some(Self::Index(None)),
+            ("loops", rest) => {
+                let (of, what) = rest.split_once('.')?;
+                let of = Some(step_name(of)?);
+                match what.split_once('.').unwrap_or((what, "")) {
+                    ("item", path) => Self::item(of, what, path),
+                    ("index", "") => (what == "index").then_some(Self::Index(of)),
+                    _ => None,
+                }
+            }
+            ("run", "state") => Some(Self::RunState),
             ("run", "id") => Some(Self::RunId),
             ("step", "name") => Some(Self::StepName),
             ("step", "attempt") => Some(Self::StepAttempt),
             _ => None,
         }
+    }
+
+    /// `text` is `item`, or that with a dot and `path` behind it.
+    fn item(of: Option<&'a str>, text: &str, path: &'a str) -> Option<Self> {
+        let is_lawful = path.split('.').all(|field| name::IDENTIFIER.allows(field));
+        (text == "item" || is_lawful).then_some(Self::Item { of, path })
     }
 }
 
@@ -209,6 +252,19 @@ impl fmt::Display for Reference<'_> {
         match self {
             Self::Param(parameter) => write!(f, "${{{{ params.{parameter} }}}}"),
             Self::Output { step, output } => write!(f, "${{{{ steps.{step}.outputs.{output} }}}}"),
+            Self::State(step) => write!(f, "${{{{ steps.{step}.state }}}}"),
+            Self::Item { of, path } => {
+                f.write_str("${{ ")?;
+                of.map_or(Ok(()), |of| write!(f, "loops.{of}."))?;
+                f.write_str("item")?;
+                if !path.is_empty() {
+                    write!(f, ".{path}")?;
+                }
+                f.write_str(" }}")
+            }
+            Self::Index(None) => f.write_str("${{ index }}"),
+            Self::Index(Some(of)) => write!(f, "${{{{ loops.{of}.index }}}}"),
+            Self::RunState => f.write_str("${{ run.state }}"),
             Self::RunId => f.write_str("${{ run.id }}"),
             Self::StepName => f.write_str("${{ step.name }}"),
             Self::StepAttempt => f.write_str("${{ step.attempt }}"),

@@ -43,7 +43,7 @@ pub(crate) fn is_of(value: &Value, kind: ParameterType) -> bool {
         (ParameterType::String, Some(Kind::StringValue(_)))
         | (ParameterType::Boolean, Some(Kind::BoolValue(_))) => true,
         (ParameterType::List, Some(Kind::ListValue(_)))
-        | (ParameterType::Object, Some(Kind::StructValue(_))) => all_finite(value),
+        | (ParameterType::Object, Some(Kind::StructValue(_))) => is_finite(value),
         _ => false,
     }
 }
@@ -54,11 +54,11 @@ fn is_safe_integer(number: f64) -> bool {
 }
 
 /// Whether all numbers in a value are ones that JSON can hold.
-fn all_finite(value: &Value) -> bool {
+pub(crate) fn is_finite(value: &Value) -> bool {
     match &value.kind {
         Some(Kind::NumberValue(number)) => number.is_finite(),
-        Some(Kind::ListValue(list)) => list.values.iter().all(all_finite),
-        Some(Kind::StructValue(fields)) => fields.fields.values().all(all_finite),
+        Some(Kind::ListValue(list)) => list.values.iter().all(is_finite),
+        Some(Kind::StructValue(fields)) => fields.fields.values().all(is_finite),
         _ => true,
     }
 }

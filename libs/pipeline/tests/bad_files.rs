@@ -105,18 +105,250 @@ const STEPS: &[(&str, &str)] = &[
     ("merge key that is no map", "  a: {<<: 3, run: x}\n"),
 ];
 
+/// Steps of files that are otherwise in order: loops, groups, branches and conditions.
+const DYNAMIC: &[(&str, &str)] = &[
+    ("loop over a text", "  a: {run: x, for_each: abc}\n"),
+    ("loop over a truth", "  a: {run: x, for_each: true}\n"),
+    ("loop over nothing", "  a:\n    run: x\n    for_each:\n"),
+    ("loop a negative number of times", "  a: {run: x, for_each: -1}\n"),
+    ("loop half a time", "  a: {run: x, for_each: 0.5}\n"),
+    ("loop without items", "  a: {run: x, for_each: {max_parallelism: 3}}\n"),
+    (
+        "loop over items and a count",
+        "  a:\n    run: x\n    for_each:\n      items: [b]\n      count: 3\n",
+    ),
+    ("loop over a count as items", "  a: {run: x, for_each: {items: 3}}\n"),
+    ("unknown key of a loop", "  a: {run: x, for_each: {list: [b]}}\n"),
+    ("loop over more than can be", "  a: {run: x, for_each: 10000001}\n"),
+    ("the same, as a map", "  a:\n    run: x\n    for_each:\n      count: 10000001\n"),
+    ("loop over more than can be counted", "  a: {run: x, for_each: 5000000000}\n"),
+    ("loop over part of a text", "  a: {run: x, for_each: \"${{ params.b }}s\"}\n"),
+    ("loop over a typing error", "  a: {run: x, for_each: \"${{ param.b }}\"}\n"),
+    ("loop over an unknown step", "  a:\n    run: x\n    for_each: ${{ steps.b.outputs.c }}\n"),
+    (
+        "loop over a state",
+        "  a: {run: x}\n  b:\n    run: x\n    for_each: {items: \"${{ steps.a.state }}\"}\n",
+    ),
+    ("loop over its own item", "  a: {run: x, for_each: \"${{ item }}\"}\n"),
+    ("loop over itself", "  a: {run: x, outputs: b, for_each: \"${{ steps.a.outputs.b }}\"}\n"),
+    ("loop over references", "  a: {run: x, for_each: [b, [\"${{ run.id }}\"]]}\n"),
+    ("item outside of a loop", "  a: {command: [x, \"${{ item }}\", \"${{ index }}\"]}\n"),
+    ("item in a loop's condition", "  a: {run: x, for_each: 3, when: item > 1}\n"),
+    (
+        "unknown step in a loop",
+        "  load: {run: x}\n  a:\n    for_each: 3\n    command: [x, \"${{ item }}\", \"${{ steps.laod.outputs.b }}\"]\n",
+    ),
+    (
+        "unknown loop",
+        "  score: {for_each: 3, steps: {a: {command: [x, \"${{ loops.scores.item }}\", \"${{ loops.a.index }}\"]}}}\n",
+    ),
+    (
+        "undeclared output of a loop",
+        "  a: {run: x, for_each: 3, outputs: b}\n  c: {command: [x, \"${{ steps.a.outputs.d }}\"]}\n",
+    ),
+    ("group without steps", "  a:\n    steps: {}\n"),
+    ("group with a program", "  a:\n    steps: {b: {run: x}}\n    run: y\n"),
+    ("group and file", "  a: {steps: {b: {run: x}}, use: b.yaml}\n"),
+    ("branches with a program", "  a: {branches: {b: {run: x}}, run: y}\n"),
+    (
+        "what groups do not have",
+        "  a:\n    steps: {b: {run: x}}\n    args: [c]\n    env: {D: e}\n    retry: 3\n    timeout: 1h\n    startup_timeout: 1m\n    working_dir: /\n    termination_grace: 1s\n    resources: {memory: 1Gi}\n    outputs: f\n",
+    ),
+    (
+        "what programs do not have",
+        "  a: {run: x, parameters: {}, arguments: {}, outputs: {b: c}}\n",
+    ),
+    (
+        "wrong step of a group",
+        "  a:\n    steps:\n      b: {run: x}\n      c:\n        command: []\n",
+    ),
+    ("unlawful name in a group", "  a:\n    steps:\n      B: {run: x}\n"),
+    (
+        "dependency into a group",
+        "  a: {steps: {load: {run: x}}}\n  b: {run: x, depends_on: load}\n",
+    ),
+    (
+        "dependency out of a group",
+        "  load: {run: x}\n  a:\n    steps:\n      b: {run: x}\n      c: {run: x, depends_on: [b, load]}\n",
+    ),
+    (
+        "reference into a group",
+        "  a: {steps: {load: {run: x, outputs: n}}}\n  b: {command: [x, \"${{ steps.load.outputs.n }}\"]}\n",
+    ),
+    (
+        "reference to the group around",
+        "  a:\n    outputs: {n: \"${{ steps.b.outputs.n }}\"}\n    steps: {b: {command: [x, \"${{ steps.a.outputs.n }}\"], outputs: n}}\n",
+    ),
+    (
+        "outputs of a group",
+        "  a:\n    steps: {b: {run: x, outputs: n}}\n    outputs:\n      c: 3\n      d: ${{ steps.b.state }}\n      e: ${{ steps.f.outputs.n }}\n      g: ${{ steps.b.outputs.m }}\n      h-i: ${{ steps.b.outputs.n }}\n",
+    ),
+    (
+        "undeclared output of a group",
+        "  a: {outputs: {n: \"${{ steps.b.outputs.n }}\"}, steps: {b: {run: x, outputs: [n, m]}}}\n  c: {command: [x, \"${{ steps.a.outputs.m }}\"]}\n",
+    ),
+    (
+        "what a self-contained group does not see",
+        "  load: {run: x, outputs: n}\n  a:\n    for_each: 3\n    parameters: {}\n    steps:\n      b:\n        command:\n          - x\n          - ${{ params.c }}\n          - ${{ steps.load.outputs.n }}\n          - ${{ item }}\n",
+    ),
+    (
+        "arguments",
+        "  a:\n    parameters: {n: 3, s: {type: string}, t: {type: string}, u: {type: list}}\n    arguments:\n      n: many\n      m: 3\n      t: ${{ run.id }}s\n      u: ${{ run.id }}\n    steps: {b: {run: x}}\n",
+    ),
+    (
+        "arguments that are no references",
+        "  a:\n    parameters: {n: x, m: x, l: [x]}\n    arguments:\n      n: ${{ param.x }}\n      m: ${{ step.name }}\n      l: [\"${{ run.id }}\"]\n    steps: {b: {run: x}}\n",
+    ),
+    ("no arguments", "  a:\n    parameters: {n: {type: integer}}\n    steps: {b: {run: x}}\n"),
+    (
+        "parameter of a group without type",
+        "  a:\n    parameters:\n      n: {default: ~}\n    steps: {b: {run: x}}\n",
+    ),
+    ("no branches", "  a: {branches: {}}\n"),
+    (
+        "branch that can never run",
+        "  a:\n    branches:\n      b: {run: x}\n      c: {run: x, when: \"true\"}\n",
+    ),
+    (
+        "branches with dependencies",
+        "  a: {run: x}\n  b:\n    branches:\n      c: {run: x, when: \"true\", depends_on: a}\n      d: {run: x, trigger_rule: all_done}\n",
+    ),
+    (
+        "reference to another branch",
+        "  a:\n    branches:\n      b: {run: x, outputs: n, when: \"true\"}\n      c: {command: [x, \"${{ steps.b.outputs.n }}\"]}\n",
+    ),
+    (
+        "output that not all branches have",
+        "  a:\n    branches:\n      b: {run: x, outputs: [n, m], when: \"true\"}\n      c: {run: x, outputs: [m]}\n  d: {command: [x, \"${{ steps.a.outputs.n }}\", \"${{ steps.a.outputs.m }}\"]}\n",
+    ),
+    (
+        "what branches do not have",
+        "  a: {branches: {b: {run: x}}, outputs: n, env: {A: b}, arguments: {c: d}}\n",
+    ),
+    ("approval with a program", "  a: {approval: {}, run: x}\n"),
+    ("approval with an entry", "  a: {approval: {by: ann}}\n"),
+    ("approval that is true", "  a: {approval: true}\n"),
+    ("approval without anything", "  a:\n    approval:\n"),
+    ("approval that is over at once", "  a: {approval: {}, timeout: 0s}\n"),
+    (
+        "what approvals do not have",
+        "  a: {approval: {}, outputs: n, env: {A: b}, retry: 3, startup_timeout: 1m, arguments: {c: d}, timeout: 1h}\n",
+    ),
+    (
+        "output that no approval has",
+        "  a: {approval: {}}\n  b: {command: [x, \"${{ steps.a.outputs.coment }}\"]}\n",
+    ),
+    ("condition without a value", "  a:\n    run: x\n    when:\n"),
+    ("empty condition", "  a: {run: x, when: \"\"}\n"),
+    ("condition about an unknown step", "  a:\n    run: x\n    when: steps.b.state == 'failed'\n"),
+    ("condition about the run's end", "  a: {run: x, when: run.state == 'failed'}\n"),
+    ("condition of nothing", "  a: {run: x, when: \"1 +\"}\n"),
+    ("file without files", "  a: {use: b.yaml}\n"),
+    (
+        "what files do not have",
+        "  a:\n    use: b.yaml\n    parameters: {n: 3}\n    outputs: n\n    run: x\n  b:\n    use: b.yaml\n    parameters: {n: 3}\n    outputs: n\n    retry: 3\n",
+    ),
+    (
+        "cycle of groups",
+        "  a: {steps: {b: {run: x}}, depends_on: c}\n  c: {run: x, depends_on: a}\n",
+    ),
+    (
+        "cycle in a group",
+        "  a:\n    steps:\n      b: {run: x}\n      c: {run: x, depends_on: d}\n      d: {run: x, depends_on: c}\n",
+    ),
+];
+
+/// Whole files with exit steps or outputs.
+const EXITS: &[(&str, &str)] = &[
+    (
+        "exit step with the name of a step",
+        "name: p\nsteps: {a: {run: x}}\nexit_steps:\n  b: {run: x}\n  a: {run: x}\n",
+    ),
+    (
+        "dependencies across",
+        "name: p\nsteps:\n  a: {run: x, depends_on: c}\n  b: {command: [x, \"${{ steps.c.state }}\"]}\nexit_steps:\n  c: {run: x, depends_on: a}\n",
+    ),
+    (
+        "the run's end outside of exit steps",
+        "name: p\nsteps:\n  a: {command: [x, \"${{ run.state }}\"]}\n",
+    ),
+    (
+        "wrong exit step",
+        "name: p\nsteps: {a: {run: x}}\nexit_steps:\n  b:\n    run: x\n    timeout: 0s\n  c: {steps: {d: {run: x, retry: 10001}}}\n",
+    ),
+    (
+        "cycle of exit steps",
+        "name: p\nsteps: {a: {run: x}}\nexit_steps:\n  b: {run: x, depends_on: c}\n  c: {run: x, depends_on: b}\n",
+    ),
+    (
+        "outputs of a file",
+        "name: p\nsteps: {a: {run: x, outputs: n}}\nexit_steps: {b: {run: x, outputs: n}}\noutputs:\n  c: ${{ steps.a.outputs.m }}\n  d: ${{ steps.b.outputs.n }}\n",
+    ),
+];
+
+/// What is said of each file, with the file's name in front as the command has it.
+fn told<'a>(files: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let told = files.into_iter().flat_map(|(what, file)| {
+        let error = refused(file.as_bytes()).to_string();
+        let lines: Vec<_> = error.lines().map(|line| format!("pipeline.yaml:{line}")).collect();
+        std::iter::once(format!("# {what}")).chain(lines)
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn messages_name_the_place_and_what_to_do() {
-    let files = FILES.iter().map(|(what, file)| (what, (*file).to_owned()));
-    let all = files.chain(STEPS.iter().map(|(what, steps)| (what, with_steps(steps))));
-    let mut shown = String::new();
-    for (what, file) in all {
-        writeln!(shown, "# {what}").unwrap();
-        for line in refused(file.as_bytes()).to_string().lines() {
-            writeln!(shown, "pipeline.yaml:{line}").unwrap();
-        }
-    }
-    insta::assert_snapshot!(shown);
+    let files = FILES.iter().map(|(what, file)| (*what, (*file).to_owned()));
+    insta::assert_snapshot!(told(
+        files.chain(STEPS.iter().map(|(what, steps)| (*what, with_steps(steps))))
+    ));
+}
+
+#[test]
+fn so_do_those_about_loops_groups_branches_conditions_and_exit_steps() {
+    let steps = DYNAMIC.iter().map(|(what, steps)| (*what, with_steps(steps)));
+    insta::assert_snapshot!(told(
+        steps.chain(EXITS.iter().map(|(what, file)| (*what, (*file).to_owned())))
+    ));
+}
+
+/// What is said of results that are kept, of files that are otherwise in order.
+const CACHES: &[(&str, &str)] = &[
+    ("cache as a word", "  a: {run: x, cache: always}\n"),
+    ("cache without a value", "  a:\n    run: x\n    cache:\n"),
+    ("unknown key of a cache", "  a:\n    run: x\n    cache: {keys: [b]}\n"),
+    ("cache with an empty key", "  a:\n    run: x\n    cache:\n      key: []\n"),
+    ("cache with a key without a value", "  a:\n    run: x\n    cache:\n      key:\n"),
+    ("cache with a map as its key", "  a: {run: x, cache: {key: {b: c}}}\n"),
+    ("results that are never young enough", "  a:\n    run: x\n    cache: {max_age: 0s}\n"),
+    ("results for ever", "  a: {run: x, cache: {max_age: 1000h}}\n"),
+    (
+        "unknown reference in a key",
+        "  a:\n    run: x\n    cache:\n      key: [b, \"${{ params.c }}\"]\n",
+    ),
+    ("reference in a salt", "  a: {run: x, cache: {salt: \"${{ run.id }}\"}}\n"),
+    ("run in a key", "  a: {run: x, cache: {key: \"${{ run.id }}\"}}\n"),
+    (
+        "attempt in a variable",
+        "  a:\n    cache: true\n    run: x\n    env: {N: \"${{ step.attempt }}\"}\n",
+    ),
+    ("cache of a group", "  a: {cache: true, steps: {b: {run: x}}}\n"),
+    ("cache of a file", "  a: {cache: false, use: b.yaml}\n"),
+    ("cache of branches", "  a: {cache: true, branches: {b: {run: x}}}\n"),
+    ("cache of an approval", "  a: {cache: true, approval: {}}\n"),
+];
+
+#[test]
+fn so_do_those_about_results_that_are_kept() {
+    let steps = CACHES.iter().map(|(what, steps)| (*what, with_steps(steps)));
+    let others = [
+        ("cache of the pipeline as a map", "name: p\ncache: {key: a}\nsteps: {a: {run: x}}\n"),
+        (
+            "cache of all steps",
+            "name: p\ndefaults:\n  cache: {key: \"${{ params.b }}\"}\nsteps: {a: {run: x}}\n",
+        ),
+    ];
+    insta::assert_snapshot!(told(steps.chain(others.map(|(what, file)| (what, file.to_owned())))));
 }
 
 #[test]
@@ -134,10 +366,10 @@ fn a_file_that_is_too_large_is_refused_unread() {
 fn a_file_that_is_nested_too_deep_is_refused() {
     let deep =
         format!("name: p\nparameters:\n  a: {}{}\n", "[".repeat(100_000), "]".repeat(100_000));
-    insta::assert_snapshot!(refused(deep.as_bytes()), @"3:261: lists and maps are nested deeper than 32 levels; flatten them");
+    insta::assert_snapshot!(refused(deep.as_bytes()), @"3:261: lists and maps are nested deeper than 64 levels; flatten them");
     let deep: String = (0..100).map(|level| " ".repeat(level + 4) + "- \n").collect();
     let deep = format!("name: p\nparameters:\n  a:\n{deep}");
-    insta::assert_snapshot!(refused(deep.as_bytes()), @"34:35: lists and maps are nested deeper than 32 levels; flatten them");
+    insta::assert_snapshot!(refused(deep.as_bytes()), @"66:67: lists and maps are nested deeper than 64 levels; flatten them");
     let value = format!(
         "name: p\nparameters:\n  a: {}{}\nsteps:\n  a: {{run: x}}\n",
         "[".repeat(17),

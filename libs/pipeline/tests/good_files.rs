@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
+use windlass_engine::graph::NodeIndex;
 use windlass_pipeline::{
-    compile::{self, StepNames},
+    compile,
     file::{self, FileOptions},
 };
 use windlass_proto::v1::{self, step::Work};
 
 const WHOLE: &str = include_str!("files/whole.yaml");
+const GRAPH: &str = include_str!("files/graph.yaml");
 
 fn parse(text: &str, base_dir: Option<&str>) -> v1::Pipeline {
-    let options = FileOptions { base_dir: base_dir.map(PathBuf::from) };
+    let options = FileOptions { base_dir: base_dir.map(PathBuf::from), ..FileOptions::default() };
     file::parse(text.as_bytes(), &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -24,6 +26,47 @@ fn task<'a>(pipeline: &'a v1::Pipeline, name: &str) -> &'a v1::Task {
 #[test]
 fn every_key_comes_to_its_place() {
     insta::assert_debug_snapshot!(parse(WHOLE, Some("/home/ada")));
+}
+
+#[test]
+fn so_do_those_of_loops_groups_branches_conditions_and_exit_steps() {
+    insta::assert_debug_snapshot!(parse(GRAPH, None));
+}
+
+#[test]
+fn a_loop_may_be_written_in_several_ways() {
+    let loops = |for_each: &str| {
+        let text = format!(
+            "name: p\nparameters: {{l: []}}\nsteps:\n  a: {{run: x, for_each: {for_each}}}\n"
+        );
+        parse(&text, None).steps[0].for_each.clone()
+    };
+    assert_eq!(loops("[]"), loops("{items: []}"));
+    assert_eq!(loops("[a, 1, [b]]"), loops("{items: [a, 1, [b]], max_parallelism: 0}"));
+    assert_eq!(loops("3"), loops("{count: 3}"));
+    assert_eq!(loops("0"), loops("{count: 0}"));
+    assert_eq!(loops("\"${{ params.l }}\""), loops("{items: \"${{ params.l }}\"}"));
+}
+
+#[test]
+fn defaults_are_for_programs_at_every_depth_and_for_nothing_else() {
+    let pipeline = parse(GRAPH, None);
+    let mut lists = vec![&pipeline.steps, &pipeline.exit_steps];
+    let mut programs = 0;
+    while let Some(list) = lists.pop() {
+        for step in list {
+            let has_retry = step.retry.is_some();
+            match step.work.as_ref().expect("work") {
+                Work::Task(_) => programs += 1,
+                Work::Group(group) => lists.push(&group.steps),
+                Work::Branches(branches) => lists.push(&branches.branches),
+                Work::Approval(_) => {}
+            }
+            let is_program = matches!(step.work, Some(Work::Task(_)));
+            assert_eq!(has_retry, is_program, "{}", step.name);
+        }
+    }
+    assert_eq!(programs, 11);
 }
 
 #[test]
@@ -70,19 +113,16 @@ fn texts_are_taken_as_they_are_written() {
 #[test]
 fn references_to_outputs_imply_dependencies() {
     let pipeline = parse(WHOLE, None);
-    let names = StepNames::new(&pipeline);
     let graph = compile::graph(&pipeline, 7).unwrap();
+    let name = |node: NodeIndex| pipeline.steps[node.0 as usize].name.as_str();
     let edges: Vec<_> = graph
-        .steps()
-        .flat_map(|step| graph.dependencies(step).iter().map(move |on| (step, *on)))
-        .map(|(step, on)| (names.get(step.0).unwrap(), names.get(on.0).unwrap()))
+        .nodes()
+        .flat_map(|node| graph.dependencies(node).iter().map(move |on| (node, *on)))
+        .map(|(node, on)| (name(node), name(on)))
         .collect();
     assert_eq!(
         edges,
         [("train", "load"), ("clean-up", "load"), ("clean-up", "train"), ("report", "clean-up")]
     );
-    insta::assert_debug_snapshot!((
-        graph.policy(),
-        graph.step_policy(windlass_engine::record::StepIndex(0))
-    ));
+    insta::assert_debug_snapshot!((graph.policy(), graph.step_policy(NodeIndex(0))));
 }

@@ -37,6 +37,10 @@ pub enum ErrorReason {
     RunSucceeded,
     /// The run is not paused.
     RunNotPaused,
+    /// The step is no approval.
+    NotAnApproval,
+    /// The approval has not begun to wait, or waits no more.
+    ApprovalNotWaiting,
     /// The message, or what it asks for, is too large.
     TooLarge,
     /// Something that this service depends on cannot be reached or has no room.
@@ -49,7 +53,7 @@ pub enum ErrorReason {
 
 impl ErrorReason {
     /// All reasons, in the order of docs/errors.md.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::InvalidPipeline,
         Self::RequestIdReused,
@@ -60,6 +64,8 @@ impl ErrorReason {
         Self::RunNotEnded,
         Self::RunSucceeded,
         Self::RunNotPaused,
+        Self::NotAnApproval,
+        Self::ApprovalNotWaiting,
         Self::TooLarge,
         Self::Unavailable,
         Self::LogOutOfReach,
@@ -79,6 +85,8 @@ impl ErrorReason {
             Self::RunNotEnded => "RUN_NOT_ENDED",
             Self::RunSucceeded => "RUN_SUCCEEDED",
             Self::RunNotPaused => "RUN_NOT_PAUSED",
+            Self::NotAnApproval => "NOT_AN_APPROVAL",
+            Self::ApprovalNotWaiting => "APPROVAL_NOT_WAITING",
             Self::TooLarge => "TOO_LARGE",
             Self::Unavailable => "UNAVAILABLE",
             Self::LogOutOfReach => "LOG_OUT_OF_REACH",
@@ -97,6 +105,8 @@ impl ErrorReason {
             | Self::RunNotEnded
             | Self::RunSucceeded
             | Self::RunNotPaused
+            | Self::NotAnApproval
+            | Self::ApprovalNotWaiting
             | Self::LogOutOfReach => Code::FailedPrecondition,
             Self::TooLarge => Code::ResourceExhausted,
             Self::Unavailable => Code::Unavailable,

@@ -6,7 +6,7 @@
 //!                           ├─ telemetry  log lines
 //!                           ├─ health     /livez, /readyz
 //!                           ├─ signal     when to end
-//!                           └─▶ the service: connect (bus, store), grpc (tls, health), error
+//!                           └─▶ the service: connect (bus, store), grpc (tls, health), error, revive
 //! ```
 //!
 //! Never inside: anything that one service alone needs.
@@ -21,6 +21,7 @@ pub mod grpc;
 pub mod health;
 pub mod program;
 pub mod recurring;
+pub mod revive;
 pub mod settings;
 pub mod signal;
 pub mod telemetry;

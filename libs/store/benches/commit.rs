@@ -29,6 +29,7 @@ fn new_run() -> NewRun {
         arguments_json: "{}".into(),
         digest: [0; 32],
         rerun_of: None,
+        no_cache: false,
         steps: STEPS,
     };
     NewRun { submission, pipeline: vec![0; 1 << 20].into(), record: RunRecord::default() }
@@ -61,6 +62,8 @@ impl Writer {
             steps,
             attempts: Vec::new(),
             outputs: Vec::new(),
+            expansions: Vec::new(),
+            step_count: STEPS,
             orders_taken: None,
         };
         match self.store.commit(vec![commit]).await.expect("committed")[..] {

@@ -9,7 +9,10 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use redis::{Value, aio::MultiplexedConnection, from_redis_value};
-use windlass_engine::record::{RunRecord, RunState, StepIndex, StepRecord, StepState};
+use windlass_engine::{
+    layout::Expansion,
+    record::{RunRecord, RunState, StepIndex, StepRecord, StepState},
+};
 use windlass_proto::id::RunId;
 use windlass_servers::{Program, RedisServer, processor_seconds};
 use windlass_store::{
@@ -32,6 +35,7 @@ fn new_run(number: u32, steps: u32) -> NewRun {
         arguments_json: "{}".into(),
         digest: [0; 32],
         rerun_of: None,
+        no_cache: false,
         steps,
     };
     let pipeline = vec![7; (PIPELINE_BYTES * steps) as usize].into();
@@ -48,6 +52,8 @@ fn commit(number: u32, expected: Version, steps: impl Iterator<Item = u32>) -> C
         steps: steps.map(|step| (StepIndex(step), record)).collect(),
         attempts: Vec::new(),
         outputs: Vec::new(),
+        expansions: Vec::new(),
+        step_count: 0,
         orders_taken: None,
     }
 }
@@ -127,6 +133,30 @@ impl Bench {
         );
     }
 
+    /// A run of 10 steps whose loops expand to so many in all, a few items at a time.
+    async fn report_growth(&mut self, number: u32, loops: u32, items: u32) {
+        const BEGIN: u32 = 10;
+        self.create(number, BEGIN).await;
+        let mut version = Version::FIRST;
+        let (memory, before) = (self.memory().await, self.processor().await);
+        for expansion in 0..loops {
+            let first = BEGIN + expansion * items;
+            let mut change = commit(number, version, 0..1);
+            change.expansions =
+                vec![Expansion { step: StepIndex(0), first: StepIndex(first), items }];
+            change.step_count = first + items;
+            version = self.commit(change).await;
+        }
+        let (memory, after) = (self.memory().await - memory, self.processor().await);
+        let [server, own] =
+            [after[0] - before[0], after[1] - before[1]].map(|s| s * 1e6 / f64::from(loops));
+        println!(
+            "{}: a run that grows by {loops} loops of {items} items: {:.1} bytes for each item, and for each loop {server:.0} µs of the server's processor, {own:.0} µs of the client's",
+            self.name,
+            memory / f64::from(loops * items)
+        );
+    }
+
     /// Consecutive steps where the stride is 1.
     async fn report_commits(&mut self, at_once: u32, stride: u32, calls: u32) {
         const STEPS: u32 = 100_000;
@@ -193,6 +223,11 @@ async fn main() {
         let mut bench = Bench::start(name, program).await;
         bench.report_memory(1, 1_000_000).await;
         bench.report_memory(10_000, 10).await;
+        for (number, loops, items) in
+            [(1, 1, 1000), (2, 10, 1000), (3, 1000, 10), (4, 1, 1_000_000)]
+        {
+            bench.report_growth(60_000_000 + number, loops, items).await;
+        }
         for (at_once, calls) in [(1, 20_000), (32, 10_000), (1000, 1000)] {
             bench.report_commits(at_once, 1, calls).await;
             bench.report_commits(at_once, 7, calls).await;

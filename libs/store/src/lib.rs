@@ -1,20 +1,23 @@
 //! Where run state is kept: one trait, its implementations, and the conformance suite that each of them passes.
 //!
 //! ```text
-//!   submitter ── create, place_order, remove, reads ──▶ ┌───────┐
-//!   scheduler ── active_runs, load, commit, share ────▶ │ Store │
-//!   launcher ─── read_steps, read_pipeline, claim ────▶ └───────┘
+//!   submitter ── create, place_order, remove, clear_cache, reads ──▶ ┌───────┐
+//!   scheduler ── active_runs, load, commit, share, write_cache ────▶ │ Store │
+//!   launcher ─── read_steps, read_pipeline, claim, read_cache ─────▶ └───────┘
 //! ```
 //!
-//! A store keeps, for each run: what was submitted ([`NewRun`], immutable), the engine's records with a version, the
-//! attempts that are over, the outputs, the claims of attempts, and an inbox of orders. Besides runs it keeps what
-//! replicas share: the number of partitions, and who serves what for how long. **Invariant:** a store decides nothing
-//! about runs; it checks versions. What it has answered to is durable.
+//! A store keeps, for each run: what was submitted ([`NewRun`], immutable), the engine's records with a version, how its
+//! loops have expanded, the attempts that are over, the outputs, the claims of attempts, and an inbox of orders. Besides
+//! runs it keeps results of steps that outlive them ([`CacheEntry`]), and what replicas share: the number of partitions,
+//! and who serves what for how long. **Invariant:** a store
+//! decides nothing about runs; it checks versions. What it has answered to is durable.
 
+mod cache;
 mod clock;
 mod codec;
 pub mod conformance;
 mod group;
+mod growth;
 mod memory;
 mod passed_over;
 mod redis;
@@ -28,19 +31,22 @@ use bytes::Bytes;
 use uuid::Uuid;
 use windlass_engine::{
     event::Order,
+    layout::Expansion,
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
-use windlass_proto::id::RunId;
+use windlass_proto::{cache_key::CacheKey, id::RunId};
 
+pub use cache::{CACHE_ENTRIES, CACHE_TTL, CacheEntry, CacheScope};
 pub use group::{ShareRequest, Shares};
 pub use memory::MemoryStore;
 pub use redis::{
     Durability, RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisStore, RedisTls,
 };
 pub use run::{
-    Commit, Committed, Created, FinishedRun, FinishedRuns, NewRun, PlacedOrder, RunPosition,
-    RunQuery, RunView, StoredRun, Submission, Version,
+    Commit, Committed, Created, FinishedRun, FinishedRuns, INBOX_BYTES_MAX, NewRun,
+    ORDER_BYTES_MAX, Placed, PlacedOrder, RunPosition, RunQuery, RunView, StoredRun, Submission,
+    Version,
 };
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -93,7 +99,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     ///
     /// What is damaged of one run changes nothing for the others: its own commit is answered with
     /// [`Committed::Damaged`]. Only what the commit would change is looked at, so that a run can be failed whose steps
-    /// cannot be read. A commit to steps that the run does not have is answered in the same way.
+    /// cannot be read. A commit to steps that the run does not have, those included that it adds, is answered in the same
+    /// way; and so is one that adds more than [`STEPS_MAX`](windlass_engine::layout::STEPS_MAX) allows.
     async fn commit(&self, commits: Vec<Commit>) -> Result<Vec<Committed>, StoreError>;
 
     /// Loads a run as a scheduler needs it.
@@ -102,8 +109,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// The runs of a partition (of `partitions`) that have not ended, or have orders in their inbox.
     async fn active_runs(&self, partition: u32, partitions: u32) -> Result<Vec<RunId>, StoreError>;
 
-    /// Puts an order into a run's inbox. False if there is no such run.
-    async fn place_order(&self, run: RunId, order: Order) -> Result<bool, StoreError>;
+    /// Puts an order into a run's inbox, where there is room in it.
+    async fn place_order(&self, run: RunId, order: Order) -> Result<Placed, StoreError>;
 
     /// Reads the orders in a run's inbox, the oldest first.
     async fn read_orders(&self, run: RunId) -> Result<Vec<PlacedOrder>, StoreError>;
@@ -116,6 +123,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Reads the encoded pipeline of a run.
     async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError>;
+
+    /// Reads how a run's loops have expanded, from the `from`-th expansion on, in the order in which they came. None of them
+    /// ever changes, and others are added behind them: a reader keeps what it has read.
+    async fn read_expansions(
+        &self,
+        run: RunId,
+        from: usize,
+    ) -> Result<Option<Vec<Expansion>>, StoreError>;
 
     /// Reads the run and the states of a range of its steps, both of the same version; steps beyond the last are left out.
     async fn read_step_range(
@@ -197,6 +212,23 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Takes part in a group whose members share leases among themselves, in one step: see [`ShareRequest`]. Nobody has a
     /// lease that another one has, by the store's clock.
     async fn share(&self, request: &ShareRequest) -> Result<Shares, StoreError>;
+
+    /// Reads the results that are kept in a namespace under these keys: for each, in the order asked, its result or none.
+    /// How old it may be is up to who asks. One that cannot be read counts as none.
+    async fn read_cache(
+        &self,
+        namespace: &str,
+        keys: &[CacheKey],
+    ) -> Result<Vec<Option<CacheEntry>>, StoreError>;
+
+    /// Keeps results in a namespace, each in place of the one that its key had; together at most [`CACHE_ENTRIES`], the oldest
+    /// of which go first, and none for much longer than [`CACHE_TTL`]. That their runs are removed changes nothing for them.
+    ///
+    /// Not all or nothing: after an error some may be kept, and others not.
+    async fn write_cache(&self, namespace: &str, entries: &[CacheEntry]) -> Result<(), StoreError>;
+
+    /// Forgets results of a namespace, and tells how many there were. What is kept meanwhile may stay.
+    async fn clear_cache(&self, namespace: &str, scope: &CacheScope) -> Result<u64, StoreError>;
 
     /// Removes a run that is still at this version, and remembers that it was there: [`Store::create`] will not make it
     /// again. Answers with the version that it had.

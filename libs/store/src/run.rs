@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
+    layout::Expansion,
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
@@ -27,7 +28,9 @@ pub struct Submission {
     pub digest: [u8; 32],
     /// The run that this one repeats.
     pub rerun_of: Option<RunId>,
-    /// How many steps there are.
+    /// No results of its steps are taken or kept.
+    pub no_cache: bool,
+    /// How many steps it begins with; its loops add others.
     pub steps: u32,
 }
 
@@ -89,6 +92,8 @@ pub struct RunView {
     pub version: Version,
     /// The run's own state.
     pub record: RunRecord,
+    /// How many steps it has, those included that its loops have added.
+    pub step_count: u32,
 }
 
 /// A run as a scheduler loads it.
@@ -98,14 +103,53 @@ pub struct StoredRun {
     pub view: RunView,
     /// The states of all steps.
     pub steps: Vec<StepRecord>,
+    /// How its loops have expanded: all of them, in the order in which they came.
+    pub expansions: Vec<Expansion>,
     /// The encoded pipeline.
     pub pipeline: Bytes,
     /// Orders not yet taken, the oldest first.
     pub orders: Vec<PlacedOrder>,
 }
 
-/// An order in a run's inbox.
+/// The most bytes that an order may have, as the message `windlass.v1.Order`: as much as an approval may say, whatever it is
+/// written in.
+pub const ORDER_BYTES_MAX: usize = 20 << 10;
+
+/// The most bytes that the orders in a run's inbox may have together, each counting for 8 more than it has. The inbox is read
+/// with a run's state, and so is to be short.
+pub const INBOX_BYTES_MAX: usize = 256 << 10;
+
+/// What is kept of an order beside it: its sequence and its size.
+pub(crate) const ORDER_OVERHEAD: usize = 8;
+
+/// What came of placing an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It waits in the run's inbox.
+    Waiting,
+    /// There is no such run.
+    NoRun,
+    /// It has more than [`ORDER_BYTES_MAX`]: it was not placed.
+    TooLarge,
+    /// So many orders wait that the inbox would have more than [`INBOX_BYTES_MAX`]: it was not placed, and may be later.
+    Full,
+}
+
+impl Placed {
+    /// What comes of an order of this size where those that wait have so many bytes, if it has to be refused.
+    pub(crate) fn refused(size: usize, waiting: usize) -> Option<Self> {
+        if size > ORDER_BYTES_MAX {
+            Some(Self::TooLarge)
+        } else if waiting + size + ORDER_OVERHEAD > INBOX_BYTES_MAX {
+            Some(Self::Full)
+        } else {
+            None
+        }
+    }
+}
+
+/// An order in a run's inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedOrder {
     /// Rises with every order of the run.
     pub sequence: u64,
@@ -130,6 +174,11 @@ pub struct Commit {
     pub attempts: Vec<AttemptRecord>,
     /// Outputs of steps, a JSON object each; earlier ones of the same step are replaced.
     pub outputs: Vec<(StepIndex, Arc<str>)>,
+    /// Loops that have expanded, in order: added to those that are stored.
+    pub expansions: Vec<Expansion>,
+    /// How many steps the run has from now on. Those that are new, and not among `steps`, have the default record. A run does
+    /// not shrink: a lower number than before leaves it as it is, so that 0 is for who cannot know.
+    pub step_count: u32,
     /// Orders up to this sequence have been taken and leave the inbox.
     pub orders_taken: Option<u64>,
 }

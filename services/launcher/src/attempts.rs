@@ -169,7 +169,7 @@ impl<R: Runtime> Attempts<R> {
             ended_at: None,
         };
         // Nobody listens any more only when the launcher is ending; the next one is asked again.
-        let _ = self.reports.send(Report { run: key.run, report });
+        let _ = self.reports.send(Report { run: key.run, report, keep: None });
     }
 
     async fn probe_here(&self, key: AttemptKey) {

@@ -1,6 +1,6 @@
 //! From a command to create attempts to attempts on the runtime: only what the store still wants, and only what is claimed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -23,6 +23,7 @@ use crate::{
     claims::Place,
     plan::PlanError,
     plans::Plans,
+    results,
     runtime::{AttemptKey, AttemptSpec, Runtime},
 };
 
@@ -192,8 +193,13 @@ impl<R: Runtime> Launches<R> {
         view: &RunView,
         keys: &[AttemptKey],
     ) -> Result<Vec<AttemptSpec>, AttemptsError> {
-        let plan = match self.plans.of(&*self.store, &view.submission).await {
-            Ok(plan) => plan,
+        let plan = self.plans.of(&*self.store, &view.submission).await;
+        let planned = match plan {
+            Ok(plan) => plan.specs(&*self.store, view, keys).await,
+            Err(error) => Err(error),
+        };
+        let planned = match planned {
+            Ok(planned) => planned,
             Err(PlanError::Store(error)) => return Err(error.into()),
             Err(error) => {
                 for key in keys {
@@ -202,19 +208,14 @@ impl<R: Runtime> Launches<R> {
                 return Ok(Vec::new());
             }
         };
-        let needed = plan.steps_referred_to(keys.iter().map(|key| key.step));
-        let outputs = if needed.is_empty() {
-            BTreeMap::new()
-        } else {
-            self.store.read_outputs(view.submission.id, &needed).await?
-        };
         let mut specs = Vec::with_capacity(keys.len());
-        for key in keys {
-            match plan.spec(*key, &outputs) {
+        for (key, planned) in keys.iter().zip(planned) {
+            match planned {
                 Ok(spec) => specs.push(spec),
                 Err(error) => self.report_unstartable(*key, &error),
             }
         }
+        results::take(&*self.store, &view.submission.namespace, &mut specs).await?;
         Ok(specs)
     }
 
@@ -238,7 +239,9 @@ fn standing(
 ) -> Standing {
     let queued = record.state == StepState::Queued && record.attempt == attempt.attempt;
     match (queued, view.record.state) {
-        (true, RunState::Running) if view.record.launch_generation == generation => {
+        (true, RunState::Running | RunState::Exiting)
+            if view.record.launch_generation == generation =>
+        {
             Standing::Wanted
         }
         (true, _) => Standing::Withdrawn,
@@ -249,6 +252,7 @@ fn standing(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use windlass_engine::{record::RunRecord, time::Timestamp};
     use windlass_store::{Submission, Version};
 
@@ -263,17 +267,20 @@ mod tests {
                 arguments_json: String::new(),
                 digest: [0; 32],
                 rerun_of: None,
+                no_cache: false,
                 steps: 1,
             }),
             created_at: Timestamp(1),
             version: Version::default(),
             record: RunRecord { state, launch_generation, ..RunRecord::default() },
+            step_count: 1,
         };
         let record = |state, attempt| StepRecord { state, attempt, ..StepRecord::default() };
         let attempt = v1::AttemptRef { step: 0, attempt: 2 };
         let running = view(RunState::Running, 3);
         let cases = [
             (&running, 3, record(StepState::Queued, 2), Standing::Wanted),
+            (&view(RunState::Exiting, 3), 3, record(StepState::Queued, 2), Standing::Wanted),
             (&running, 2, record(StepState::Queued, 2), Standing::Withdrawn),
             (&view(RunState::Stopping, 3), 3, record(StepState::Queued, 2), Standing::Withdrawn),
             (&running, 3, record(StepState::Queued, 3), Standing::Past),

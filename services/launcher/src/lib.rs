@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   LAUNCH ──────▶ intake ──▶ launch ──▶ claims ──▶ Runtime ──▶ reporter ──▶ EVENT
-//!   CONTROL, HOST ─▶ ┘   │       └─ is it still wanted? ─ Store
+//!   CONTROL, HOST ─▶ ┘   │       └─ is it still wanted? is its result known? ─ Store
 //!                        └──▶ attempts: stop, probe, take back
 //! ```
 //!
@@ -15,6 +15,7 @@ mod claims;
 mod clock;
 mod hosts;
 mod intake;
+mod known;
 mod launch;
 pub mod log_file;
 mod plan;
@@ -22,6 +23,7 @@ mod plans;
 pub mod program;
 mod removal;
 mod reporter;
+mod results;
 pub mod runtime;
 pub mod supervisor;
 

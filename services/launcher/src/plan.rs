@@ -2,23 +2,32 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use serde_json::{Map, Value};
-use windlass_engine::record::StepIndex;
-use windlass_pipeline::template::{MissingValue, Reference, Template, TemplateError, Values};
+use windlass_engine::{graph::NodeIndex, layout::ImpossibleExpansion, record::StepIndex};
+use windlass_pipeline::{
+    allowance::Allowance,
+    cache::Inputs,
+    outline::RunSteps,
+    resolve::{At, Resolver, Site},
+    template::{MissingValue, Reference, Template, TemplateError, Values},
+};
 use windlass_proto::{
     encoded::EncodedPipeline,
     id::RunId,
     v1::{self, step::Work},
 };
-use windlass_store::StoreError;
+use windlass_store::{CACHE_TTL, RunView, Store, StoreError};
 
-use crate::runtime::{AttemptKey, AttemptSpec};
+use crate::{
+    known::KnownRun,
+    runtime::{AttemptKey, AttemptSpec, CacheUse},
+};
 
 /// Between TERM and KILL, where a step does not say.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -44,6 +53,8 @@ pub(crate) enum PlanError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Missing(#[from] MissingValue),
+    #[error(transparent)]
+    Expansion(#[from] ImpossibleExpansion),
 }
 
 /// A run's pipeline and arguments.
@@ -51,33 +62,15 @@ pub(crate) enum PlanError {
 pub(crate) struct Plan {
     pipeline: EncodedPipeline,
     arguments: Map<String, Value>,
-    /// Indexes of the steps whose outputs others refer to.
-    referred_to: BTreeMap<String, StepIndex>,
+    /// The run's steps, as far as they were needed.
+    steps: Mutex<Arc<RunSteps>>,
 }
 
 impl Plan {
     pub(crate) fn new(pipeline: EncodedPipeline, arguments_json: &str) -> Result<Self, PlanError> {
-        let mut names = BTreeSet::new();
-        for step in pipeline.steps() {
-            let step = step?;
-            let outputs =
-                task_texts(&step).flat_map(references).filter_map(|reference| match reference {
-                    Reference::Output { step, .. } => Some(step.to_owned()),
-                    _ => None,
-                });
-            names.extend(outputs);
-        }
-        let mut referred_to = BTreeMap::new();
-        if !names.is_empty() {
-            for (index, step) in (0..).zip(pipeline.steps()) {
-                let name = step?.name;
-                if names.contains(&name) {
-                    referred_to.insert(name, StepIndex(index));
-                }
-            }
-        }
+        let steps = Mutex::new(Arc::new(RunSteps::of_encoded(&pipeline)?));
         let arguments = serde_json::from_str(arguments_json)?;
-        Ok(Self { pipeline, arguments, referred_to })
+        Ok(Self { pipeline, arguments, steps })
     }
 
     /// How many bytes it takes up, nearly all of them the pipeline's.
@@ -85,104 +78,155 @@ impl Plan {
         self.pipeline.size()
     }
 
-    /// The steps whose outputs these steps refer to.
-    pub(crate) fn steps_referred_to(&self, of: impl Iterator<Item = u32>) -> Vec<StepIndex> {
-        if self.referred_to.is_empty() {
-            return Vec::new();
+    /// The run's steps as they are now: at least those of which there was a command, and all loops that those may refer to,
+    /// which expanded before.
+    async fn steps(&self, store: &dyn Store, run: RunId) -> Result<Arc<RunSteps>, PlanError> {
+        let known = self.lock().clone();
+        if !known.outline().has_loops() {
+            return Ok(known);
         }
-        let mut referred_to = BTreeSet::new();
-        for step in of.filter_map(|index| self.pipeline.step(index).and_then(Result::ok)) {
-            referred_to.extend(task_texts(&step).flat_map(references).filter_map(|reference| {
-                match reference {
-                    Reference::Output { step, .. } => self.referred_to.get(step).copied(),
-                    _ => None,
-                }
-            }));
+        let expansions = store.read_expansions(run, known.expansions()).await?;
+        let expansions = expansions.ok_or(PlanError::Gone(run))?;
+        if expansions.is_empty() {
+            return Ok(known);
         }
-        referred_to.into_iter().collect()
+        let mut steps = RunSteps::clone(&known);
+        steps.add(expansions)?;
+        let steps = Arc::new(steps);
+        let mut kept = self.lock();
+        if kept.expansions() < steps.expansions() {
+            *kept = steps.clone();
+        }
+        drop(kept);
+        Ok(steps)
     }
 
-    /// Puts an attempt together.
-    pub(crate) fn spec(
+    fn lock(&self) -> MutexGuard<'_, Arc<RunSteps>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts attempts together: each by itself, so that one that cannot be made harms no other.
+    pub(crate) async fn specs(
+        &self,
+        store: &dyn Store,
+        view: &RunView,
+        keys: &[AttemptKey],
+    ) -> Result<Vec<Result<AttemptSpec, PlanError>>, PlanError> {
+        let run = view.submission.id;
+        let is_cached = !view.submission.no_cache && !self.pipeline.head().no_cache;
+        let steps = self.steps(store, run).await?;
+        let mut known = KnownRun::new(&steps, &view.record);
+        loop {
+            let specs = keys.iter().map(|key| self.spec(*key, &known, is_cached)).collect();
+            if !known.learn(store, run).await? {
+                return Ok(specs);
+            }
+        }
+    }
+
+    /// Puts an attempt together, from what is known of the run.
+    fn spec(
         &self,
         key: AttemptKey,
-        outputs: &BTreeMap<StepIndex, Arc<str>>,
+        run: &KnownRun<'_>,
+        is_cached: bool,
     ) -> Result<AttemptSpec, PlanError> {
-        let step = self.pipeline.step(key.step).ok_or(PlanError::UnknownStep(key.step))??;
-        let Some(Work::Task(task)) = step.work else { return Err(PlanError::UnknownWork) };
-        let known = Known { plan: self, outputs, key, step: &step.name };
+        let index = StepIndex(key.step);
+        if !run.steps.contains(index) {
+            return Err(PlanError::UnknownStep(key.step));
+        }
+        let step = self.definition(run.steps, run.steps.layout().node(index))?;
+        let Some(Work::Task(task)) = &step.work else { return Err(PlanError::UnknownWork) };
+        let path = run.steps.path(index);
+        let run_id = key.run.to_string();
+        let resolver =
+            Resolver::new(run.steps.outline(), &self.arguments, run).with_run_id(&run_id);
+        let known = Known { at: At { resolver, site: Site::at(index) }, key, path: &path };
         let render = |text: &String| -> Result<String, PlanError> {
             Ok(Template::parse(text)?.render(&known)?)
         };
         let working_dir = render(&task.working_dir)?;
+        let command: Vec<_> =
+            task.command.iter().chain(&task.args).map(render).collect::<Result<_, _>>()?;
+        let env: BTreeMap<_, _> = task
+            .env
+            .iter()
+            .map(|variable| Ok((variable.name.clone(), render(&variable.value)?)))
+            .collect::<Result<_, PlanError>>()?;
+        let cache = task.cache.as_deref().filter(|_| is_cached).map(|cache| {
+            let key: Vec<_> = cache.key.iter().map(render).collect::<Result<_, _>>()?;
+            let (salt, outputs) = (&*cache.salt, &*step.outputs);
+            let (command, env, working_dir) = (&*command, &env, &*working_dir);
+            let inputs = Inputs { command, env, working_dir, outputs, key: &key, salt };
+            Ok::<_, PlanError>(CacheUse { key: inputs.digest(), max_age: max_age(cache) })
+        });
         Ok(AttemptSpec {
             key,
-            command: task.command.iter().chain(&task.args).map(render).collect::<Result<_, _>>()?,
-            env: task
-                .env
-                .iter()
-                .map(|variable| Ok((variable.name.clone(), render(&variable.value)?)))
-                .collect::<Result<_, PlanError>>()?,
+            cache: cache.transpose()?,
+            cached: None,
+            command,
+            env,
             working_dir: (!working_dir.is_empty()).then(|| PathBuf::from(working_dir)),
             termination_grace: task
                 .termination_grace
                 .and_then(|grace| grace.try_into().ok())
                 .unwrap_or(DEFAULT_GRACE),
-            memory_bytes: task
-                .resources
-                .map(|limits| limits.memory_bytes)
-                .filter(|bytes| *bytes > 0),
-            outputs: step.outputs,
-            step: step.name,
+            memory_bytes: Allowance::of(&step).and_then(|allowance| {
+                let may_be_raised = key.attempt > 1 && allowance.memory_grows();
+                let ran_out = if may_be_raised { run.ran_out_before(key) } else { 0 };
+                allowance.memory_bytes(ran_out)
+            }),
+            outputs: step.outputs.clone(),
+            step: path,
         })
     }
+
+    /// What a step was made of.
+    fn definition<'a>(
+        &self,
+        steps: &'a RunSteps,
+        node: NodeIndex,
+    ) -> Result<Cow<'a, v1::Step>, PlanError> {
+        if let Some(step) = steps.outline().definition(node) {
+            return Ok(Cow::Borrowed(step));
+        }
+        let step = self.pipeline.step(node.0).ok_or(PlanError::UnknownStep(node.0))??;
+        Ok(Cow::Owned(step))
+    }
+}
+
+fn max_age(cache: &v1::Cache) -> Duration {
+    cache.max_age.and_then(|age| age.try_into().ok()).unwrap_or(CACHE_TTL)
 }
 
 /// What references stand for, for one attempt.
 struct Known<'a> {
-    plan: &'a Plan,
-    outputs: &'a BTreeMap<StepIndex, Arc<str>>,
+    at: At<'a>,
     key: AttemptKey,
-    step: &'a str,
+    path: &'a str,
 }
 
 impl Values for Known<'_> {
     fn value(&self, reference: Reference<'_>) -> Option<Cow<'_, Value>> {
         match reference {
-            Reference::Param(name) => self.plan.arguments.get(name).map(Cow::Borrowed),
-            Reference::Output { step, output } => {
-                let written = self.outputs.get(self.plan.referred_to.get(step)?)?;
-                let mut written: Map<String, Value> = serde_json::from_str(written).ok()?;
-                written.remove(output).map(Cow::Owned)
-            }
-            Reference::RunId => Some(Cow::Owned(self.key.run.to_string().into())),
-            Reference::StepName => Some(Cow::Owned(self.step.into())),
+            Reference::StepName => Some(Cow::Owned(self.path.into())),
             Reference::StepAttempt => Some(Cow::Owned(self.key.attempt.into())),
+            other => self.at.value(other),
         }
     }
-}
-
-/// The texts of a step that may hold references.
-fn task_texts(step: &v1::Step) -> impl Iterator<Item = &str> {
-    step.work.iter().flat_map(|Work::Task(task)| {
-        let values = task.env.iter().map(|variable| &variable.value);
-        task.command
-            .iter()
-            .chain(&task.args)
-            .chain(values)
-            .chain([&task.working_dir])
-            .map(String::as_str)
-    })
-}
-
-fn references(text: &str) -> Vec<Reference<'_>> {
-    Template::parse(text).map(|template| template.references().collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use prost::Message as _;
+    use windlass_engine::{
+        reason::{Failure, FailureReason},
+        record::{AttemptEnd, AttemptRecord, RunRecord, StepRecord, StepState},
+        time::Timestamp,
+    };
+    use windlass_store::{Commit, MemoryStore, NewRun, Submission, Version};
 
     fn plan() -> Plan {
         let step = |name: &str, task| v1::Step {
@@ -200,34 +244,88 @@ mod tests {
             resources: Some(v1::Resources { memory_bytes: 7 }),
             ..v1::Task::default()
         };
+        let retry = v1::RetryPolicy {
+            memory_factor: 3.0,
+            max_memory_bytes: 60,
+            ..v1::RetryPolicy::default()
+        };
         let steps = vec![
             step("load", v1::Task { command: vec!["load".into()], ..v1::Task::default() }),
-            step("train", task),
+            v1::Step { retry: Some(Box::new(retry)), ..step("train", task) },
         ];
         let pipeline = v1::Pipeline { steps, ..v1::Pipeline::default() };
         let encoded = EncodedPipeline::new(pipeline.encode_to_vec().into()).unwrap();
         Plan::new(encoded, r#"{"rate": 0.5}"#).unwrap()
     }
 
-    fn key(step: u32) -> AttemptKey {
-        AttemptKey { run: "run_0123456789abcdefghijklmnop".parse().unwrap(), step, attempt: 3 }
+    fn failed(attempt: u32, reason: FailureReason) -> AttemptRecord {
+        let failure = Failure { reason, message: String::new(), exit_code: None, signal: None };
+        AttemptRecord {
+            step: StepIndex(1),
+            attempt,
+            queued_at: Timestamp(1),
+            started_at: Timestamp(1),
+            ended_at: Timestamp(1),
+            end: AttemptEnd::Failed(failure),
+        }
     }
 
-    #[test]
-    fn references_become_arguments_outputs_and_names() {
-        let plan = plan();
-        assert_eq!(plan.steps_referred_to([0, 1].into_iter()), [StepIndex(0)]);
-        let outputs = BTreeMap::from([(StepIndex(0), Arc::from(r#"{"rows": [1, 2]}"#))]);
-        let spec = plan.spec(key(1), &outputs).unwrap();
+    /// The second step's third attempt, where the first one has put this out. The step's own first attempt has run out of
+    /// memory.
+    async fn spec(outputs: Option<&str>) -> Result<AttemptSpec, PlanError> {
+        let store = MemoryStore::default();
+        let key = AttemptKey {
+            run: "run_0123456789abcdefghijklmnop".parse().unwrap(),
+            step: 1,
+            attempt: 3,
+        };
+        let submission = Submission {
+            id: key.run,
+            namespace: "default".into(),
+            pipeline: "p".into(),
+            labels: BTreeMap::new(),
+            arguments_json: "{}".into(),
+            digest: [0; 32],
+            rerun_of: None,
+            no_cache: false,
+            steps: 2,
+        };
+        let record = RunRecord::default();
+        let new = NewRun { submission, pipeline: Bytes::new(), record: record.clone() };
+        store.create(new).await.unwrap();
+        let succeeded = StepRecord { state: StepState::Succeeded, ..StepRecord::default() };
+        let commit = Commit {
+            run: key.run,
+            expected: Version::FIRST,
+            commit: 7,
+            record,
+            steps: vec![(StepIndex(0), succeeded)],
+            attempts: vec![
+                failed(1, FailureReason::OutOfMemory),
+                failed(2, FailureReason::ExitCode),
+            ],
+            outputs: outputs.map(|outputs| (StepIndex(0), outputs.into())).into_iter().collect(),
+            expansions: Vec::new(),
+            step_count: 2,
+            orders_taken: None,
+        };
+        store.commit(vec![commit]).await.unwrap();
+        let view = store.read_run(key.run).await.unwrap().unwrap();
+        let mut specs = plan().specs(&store, &view, &[key]).await.unwrap();
+        specs.remove(0)
+    }
+
+    #[tokio::test]
+    async fn references_become_arguments_outputs_and_names_and_memory_is_what_it_was_raised_to() {
+        let spec = spec(Some(r#"{"rows": [1, 2]}"#)).await.unwrap();
         assert_eq!(spec.command, ["train", "--rate=0.5", "[1,2]"]);
         assert_eq!(spec.env, BTreeMap::from([("WHO".to_owned(), "train/3".to_owned())]));
-        assert_eq!((spec.memory_bytes, spec.termination_grace), (Some(7), DEFAULT_GRACE));
+        assert_eq!((spec.memory_bytes, spec.termination_grace), (Some(21), DEFAULT_GRACE));
     }
 
-    #[test]
-    fn an_output_that_was_not_written_is_named() {
-        let error = plan().spec(key(1), &BTreeMap::new()).unwrap_err();
+    #[tokio::test]
+    async fn an_output_that_was_not_written_is_named() {
+        let error = spec(None).await.unwrap_err();
         assert!(error.to_string().contains("${{ steps.load.outputs.rows }}"), "{error}");
-        assert!(matches!(plan().spec(key(2), &BTreeMap::new()), Err(PlanError::UnknownStep(2))));
     }
 }

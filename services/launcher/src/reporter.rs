@@ -90,11 +90,12 @@ fn sort_in(
     now: Instant,
     waiting: &mut BTreeMap<u32, Draft>,
 ) {
-    for Report { run, report } in reports {
-        let due = if tells_a_start(&report.phase) { now + COMPANY } else { now };
-        let draft = waiting.entry(run.partition(partitions)).or_insert_with(|| Draft::due(due));
+    for report in reports {
+        let due = if tells_a_start(&report.report.phase) { now + COMPANY } else { now };
+        let partition = report.run.partition(partitions);
+        let draft = waiting.entry(partition).or_insert_with(|| Draft::due(due));
         draft.due = draft.due.min(due);
-        draft.add(run, &report);
+        draft.add(report);
     }
 }
 
@@ -105,7 +106,8 @@ fn tells_a_start(phase: &AttemptPhase) -> bool {
         AttemptPhase::Succeeded(_)
         | AttemptPhase::Failed(_)
         | AttemptPhase::Stopped
-        | AttemptPhase::NotCreated => false,
+        | AttemptPhase::NotCreated
+        | AttemptPhase::Cached(..) => false,
     }
 }
 
@@ -183,15 +185,16 @@ impl Draft {
         Self { due, messages: Vec::new(), bytes: 0, places: HashMap::new() }
     }
 
-    fn add(&mut self, run: RunId, report: &windlass_engine::event::AttemptReport) {
+    fn add(&mut self, Report { run, report, keep }: Report) {
         if self.messages.is_empty() || self.bytes >= MESSAGE_BYTES {
             self.messages.push(v1::EventBatch::default());
             self.bytes = 0;
             self.places.clear();
         }
         let message = self.messages.last_mut().expect("one was pushed where there was none");
-        let report = v1::event::Event::Report(convert::report_to_proto(report));
-        let event = v1::Event { event: Some(report) };
+        let keep = keep.map(|it| v1::KeepResult { key: it.key.to_vec(), step: it.step });
+        let report = v1::AttemptReport { keep, ..convert::report_to_proto(&report) };
+        let event = v1::Event { event: Some(v1::event::Event::Report(report)) };
         self.bytes += event.encoded_len();
         let place = *self.places.entry(run).or_insert_with(|| {
             message.runs.push(v1::RunEvents { run_id: run.to_string(), events: Vec::new() });
@@ -211,7 +214,7 @@ mod tests {
         let (created_at, started_at, ended_at) = (None, None, None);
         let run = "run_0123456789abcdefghijklmnop".parse().unwrap();
         let report = AttemptReport { step, attempt, phase, created_at, started_at, ended_at };
-        Report { run, report }
+        Report { run, report, keep: None }
     }
 
     #[test]

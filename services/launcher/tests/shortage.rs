@@ -56,6 +56,8 @@ fn script(step: u32, script: &str) -> AttemptSpec {
         termination_grace: Duration::from_secs(1),
         memory_bytes: None,
         outputs: Vec::new(),
+        cache: None,
+        cached: None,
     }
 }
 

@@ -31,6 +31,8 @@ fn spec(step: u32) -> AttemptSpec {
         termination_grace: Duration::ZERO,
         memory_bytes: None,
         outputs: Vec::new(),
+        cache: None,
+        cached: None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! The runs that a partition's loop holds in memory, and which of them want something when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use windlass_engine::{run::Run, time::Timestamp};
 use windlass_proto::id::RunId;
-use windlass_store::Version;
+use windlass_store::{Submission, Version};
 
 /// A run in memory.
 #[derive(Debug)]
@@ -15,7 +18,22 @@ pub(crate) struct CachedRun {
     pub(crate) version: Version,
     /// When it was accepted: older runs launch first.
     pub(crate) created_at: Timestamp,
+    pub(crate) home: Home,
     marks: Marks,
+}
+
+/// Where a run belongs.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    pub(crate) namespace: Arc<str>,
+    pub(crate) pipeline: Arc<str>,
+}
+
+impl Home {
+    pub(crate) fn of(submission: &Submission) -> Self {
+        let Submission { namespace, pipeline, .. } = submission;
+        Self { namespace: namespace.as_str().into(), pipeline: pipeline.as_str().into() }
+    }
 }
 
 /// Under what a run stands in the cache's indexes.
@@ -38,9 +56,17 @@ pub(crate) struct Cache {
 
 impl Cache {
     /// Adds a run. It stands in no index until it is refreshed.
-    pub(crate) fn insert(&mut self, id: RunId, run: Run, version: Version, created_at: Timestamp) {
+    pub(crate) fn insert(
+        &mut self,
+        id: RunId,
+        home: Home,
+        run: Run,
+        version: Version,
+        created_at: Timestamp,
+    ) {
         self.remove(id);
-        self.runs.insert(id, CachedRun { run, version, created_at, marks: Marks::default() });
+        let marks = Marks::default();
+        self.runs.insert(id, CachedRun { run, version, created_at, home, marks });
     }
 
     pub(crate) fn remove(&mut self, id: RunId) {

@@ -8,6 +8,8 @@ use windlass_engine::event::Event;
 use windlass_proto::{convert, id::RunId, subject::Subject, v1};
 use windlass_service::dead_letters::Refused;
 
+use crate::results::ReportedResult;
+
 /// What a turn is to do, by run.
 pub(crate) type Work = BTreeMap<RunId, RunWork>;
 
@@ -27,6 +29,8 @@ pub(crate) struct Inbox {
     pub(crate) work: Work,
     /// What can never be understood.
     pub(crate) refused: Vec<Refused>,
+    /// Results that are to be kept, once what tells of them is committed.
+    pub(crate) results: Vec<ReportedResult>,
     /// Whether it holds an event of a kind that is not known: a newer program will understand it.
     pub(crate) newer: bool,
 }
@@ -67,8 +71,13 @@ impl Inbox {
                         report.set_reason(v1::Reason::Lost);
                     }
                     let record = report.encode_to_vec();
+                    let keep = report.keep.take();
                     match convert::report_from_proto(report) {
-                        Ok(report) => work.events.push(Event::Report(report)),
+                        Ok(report) => {
+                            let result = keep.and_then(|it| ReportedResult::of(id, &report, it));
+                            self.results.extend(result);
+                            work.events.push(Event::Report(report));
+                        }
                         Err(error) => {
                             let (run, reason, record) =
                                 (Some(id), error.to_string(), record.into());

@@ -7,7 +7,8 @@
 //!
 //! Each partition of the runs is served by one loop ([`partition`]). A turn of it takes a batch of events, applies them
 //! to the runs they belong to, commits what the engine decided in one call, each run under its own version check,
-//! publishes what follows from it, and only then acknowledges the events ([`turn`]). A batch is what came in during the turn
+//! keeps the results that others may take ([`results`]), publishes what follows from it, and only then acknowledges the events
+//! ([`turn`]). A batch is what came in during the turn
 //! before: one event when idle, hundreds under load. Several schedulers share the partitions by leases ([`keeper`]).
 //!
 //! **Invariants.** No rule about runs lives here; those are the engine's. Nothing is published before it is committed.
@@ -21,6 +22,7 @@ mod loops;
 mod outbox;
 mod partition;
 pub mod program;
+mod results;
 mod retention;
 mod shares;
 mod turn;

@@ -31,6 +31,7 @@ use crate::{
     cache::Cache,
     clock::Clock,
     inbox::{self, Inbox, Work},
+    results::ReportedResult,
     turn::Decision,
 };
 
@@ -53,6 +54,8 @@ pub(crate) struct Partition {
     owing: BTreeSet<RunId>,
     /// What was refused in this turn and is not yet kept.
     pub(crate) refused: Vec<Refused>,
+    /// Results that were reported in this turn and are not yet kept.
+    pub(crate) results: Vec<ReportedResult>,
     /// What is told of turns that fail again and again.
     pub(crate) troubles: Recurring,
 }
@@ -88,6 +91,7 @@ impl Partition {
             dead_letters,
             owing: BTreeSet::new(),
             refused: Vec::new(),
+            results: Vec::new(),
             troubles: Recurring::default(),
         }
     }
@@ -101,6 +105,7 @@ impl Partition {
                 }
                 self.cache = Cache::default();
                 self.refused.clear();
+                self.results.clear();
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
                     () = stop.cancelled() => {}
@@ -166,6 +171,7 @@ impl Partition {
             let inbox = Inbox::read(&delivery.payload);
             inbox::add(&mut work, inbox.work);
             self.refused.extend(inbox.refused);
+            self.results.extend(inbox.results);
             newer.push(inbox.newer);
         }
         loop {

@@ -1,9 +1,6 @@
 //! What a turn decides, and how that is carried out: the engine is asked, its answer is committed, and only then told.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future;
 use tokio::time::Instant;
@@ -14,15 +11,18 @@ use windlass_engine::{
     event::Event,
     output::{AttemptRef, Effect, Output},
     record::{RunRecord, StepIndex},
-    run::{Mismatch, Run},
+    run::Run,
     time::Timestamp,
 };
-use windlass_pipeline::compile::{self, CompileError};
-use windlass_proto::{encoded::EncodedPipeline, id::RunId, subject::Subject};
-use windlass_service::fail_point;
+use windlass_proto::{id::RunId, subject::Subject};
+use windlass_service::{
+    fail_point,
+    revive::{Compiled, ReviveError},
+};
 use windlass_store::{Commit, Committed, PlacedOrder, RunView, StoreError, StoredRun, Version};
 
 use crate::{
+    cache::Home,
     clock::Clock,
     inbox::{self, RunWork, Work},
     outbox,
@@ -63,7 +63,13 @@ impl Partition {
     ) -> Result<Option<Decision>, TurnError> {
         let mut decision = Decision::default();
         let orders = if self.cache.contains(id) {
-            if work.orders { self.store.read_orders(id).await? } else { Vec::new() }
+            match self.store.read_orders(id).await {
+                _ if !work.orders => Vec::new(),
+                Err(StoreError::Damaged(why)) => {
+                    return self.give_up_damaged(id, why).await.map(|()| None);
+                }
+                orders => orders?,
+            }
         } else {
             match self.load(id, clock, &mut decision).await? {
                 Some(orders) => orders,
@@ -113,14 +119,15 @@ impl Partition {
         };
         let orders = std::mem::take(&mut stored.orders);
         let (version, created_at) = (stored.view.version, stored.view.created_at);
-        match revive(id, &stored) {
+        match self.revive(id, &stored).await? {
             // Nobody knows which of its effects were carried out.
             Ok(run) => {
                 // One that was failed since it was damaged may have attempts that nobody will decide about any more.
                 if !run.record().state.is_final() {
                     decision.output.effects.extend(run.outstanding());
                 }
-                self.cache.insert(id, run, version, created_at);
+                let home = Home::of(&stored.view.submission);
+                self.cache.insert(id, home, run, version, created_at);
                 Ok(Some(orders))
             }
             Err(error) => {
@@ -138,6 +145,24 @@ impl Partition {
                 self.unless_damaged(id, condemned).map(|()| None)
             }
         }
+    }
+
+    /// Brings a stored run to life.
+    async fn revive(
+        &self,
+        id: RunId,
+        stored: &StoredRun,
+    ) -> Result<Result<Run, ReviveError>, StoreError> {
+        let compiled = match Compiled::of(stored) {
+            Ok(compiled) => compiled,
+            Err(error) => return Ok(Err(error)),
+        };
+        // Outputs never change without the version, which is checked when this is committed to.
+        let outputs = match compiled.kept(stored).as_slice() {
+            [] => BTreeMap::new(),
+            kept => self.store.read_outputs(id, kept).await?,
+        };
+        Ok(compiled.load(stored, outputs))
     }
 
     /// Fails a run of which something is damaged: its own state may be readable where the rest is not.
@@ -196,9 +221,14 @@ impl Partition {
         error: &impl ToString,
         now: Timestamp,
     ) -> Result<(), TurnError> {
-        let orders = self.store.read_orders(id).await.unwrap_or_default();
+        let orders_taken = match self.store.read_orders(id).await {
+            Ok(orders) => orders.last().map(|order| order.sequence),
+            // One that cannot be understood is followed by nobody, and would be there for ever.
+            Err(StoreError::Damaged(_)) => Some(u64::MAX),
+            Err(_) => None,
+        };
         let newly = record.condemn(inbox::unreadable(error), now);
-        if !newly && orders.is_empty() {
+        if !newly && orders_taken.is_none() {
             return Ok(());
         }
         let generation = record.launch_generation;
@@ -210,7 +240,10 @@ impl Partition {
             steps: Vec::new(),
             attempts: Vec::new(),
             outputs: Vec::new(),
-            orders_taken: orders.last().map(|order| order.sequence),
+            expansions: Vec::new(),
+            // It has as many as before, whatever that is.
+            step_count: 0,
+            orders_taken,
         };
         // Who was faster has found the same, or will.
         match self.store.commit(vec![commit]).await?.pop() {
@@ -293,6 +326,7 @@ impl Partition {
         for (id, why) in damaged {
             self.give_up_damaged(id, why).await?;
         }
+        self.keep_results(&decisions, &conflicts).await;
         self.publish(&decisions, changes).await?;
         self.forget_ended(decisions.into_keys());
         Ok(conflicts)
@@ -309,6 +343,8 @@ impl Partition {
             steps: delta.steps.iter().map(|step| (*step, *cached.run.step(*step))).collect(),
             attempts: std::mem::take(&mut delta.attempts),
             outputs: std::mem::take(&mut delta.outputs),
+            expansions: std::mem::take(&mut delta.expansions),
+            step_count: u32::try_from(cached.run.steps().len()).unwrap_or(u32::MAX),
             orders_taken: decision.orders_taken,
         }
     }
@@ -347,19 +383,4 @@ impl Partition {
             }
         }
     }
-}
-
-/// Why a stored run cannot be brought to life.
-#[derive(Debug, thiserror::Error)]
-enum ReviveError {
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-    #[error(transparent)]
-    Mismatch(#[from] Mismatch),
-}
-
-fn revive(id: RunId, stored: &StoredRun) -> Result<Run, ReviveError> {
-    let pipeline = EncodedPipeline::new(stored.pipeline.clone()).map_err(CompileError::from)?;
-    let graph = compile::graph_of_encoded(&pipeline, id.stable_hash())?;
-    Ok(Run::load(Arc::new(graph), stored.view.record.clone(), stored.steps.clone())?)
 }

@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use windlass_bus::{Bus, Heard, Listener};
 use windlass_engine::{record::StepIndex, time::Timestamp};
+use windlass_pipeline::outline::RunSteps;
 use windlass_proto::{encoded::EncodedPipeline, id::RunId, subject::Subject, v1};
 use windlass_service::error::{ApiError, ErrorReason};
 use windlass_store::Store;
@@ -127,12 +128,18 @@ impl Follow {
         let changes = bus.listen(Subject::Change { run }).await?;
         let pipeline =
             store.read_pipeline(run).await?.ok_or_else(|| ApiError::run_not_found(run))?;
-        let pipeline = EncodedPipeline::new(pipeline).map_err(|error| {
+        let steps = EncodedPipeline::new(pipeline).and_then(|it| RunSteps::of_encoded(&it));
+        let mut steps = steps.map_err(|error| {
             let message =
                 format!("the stored pipeline of run {run} cannot be decoded: {error}; restore the store from a copy");
             ApiError::new(ErrorReason::Damaged, message)
         })?;
-        let targets = Targets::new(run, &selection.step, selection.attempt, places, pipeline)?;
+        let expansions =
+            store.read_expansions(run, 0).await?.ok_or_else(|| ApiError::run_not_found(run))?;
+        steps
+            .add(expansions)
+            .map_err(|error| ApiError::new(ErrorReason::Damaged, error.to_string()))?;
+        let targets = Targets::new(run, &selection.step, selection.attempt, places, steps)?;
         Ok(Self {
             store,
             changes,
@@ -289,6 +296,7 @@ impl Follow {
         let read = self.store.read_steps(self.selection.run, &steps).await?;
         let (view, records) = read.ok_or_else(|| ApiError::run_not_found(self.selection.run))?;
         self.over = view.record.state.is_final();
+        self.know(view.step_count).await?;
         for (step, record) in steps.into_iter().zip(records) {
             self.take(step, &record);
         }
@@ -304,15 +312,27 @@ impl Follow {
             let until = from + STEPS_AT_ONCE;
             let read = self.store.read_step_range(run, from..until).await?;
             let (view, records) = read.ok_or_else(|| ApiError::run_not_found(run))?;
+            self.know(view.step_count).await?;
             for (step, record) in (from..).map(StepIndex).zip(&records) {
                 self.take(step, record);
             }
-            if until >= view.submission.steps {
+            if until >= view.step_count {
                 self.over = view.record.state.is_final();
                 return self.check_step().await;
             }
             from = until;
         }
+    }
+
+    /// Knows so many steps from now on.
+    async fn know(&mut self, step_count: u32) -> Result<(), Stop> {
+        let run = self.selection.run;
+        if step_count == 0 || self.targets.contains(StepIndex(step_count - 1)) {
+            return Ok(());
+        }
+        let read = self.store.read_expansions(run, self.targets.expansions()).await?;
+        self.targets.grow(read.ok_or_else(|| ApiError::run_not_found(run))?)?;
+        Ok(())
     }
 
     fn take(&mut self, step: StepIndex, record: &windlass_engine::record::StepRecord) {

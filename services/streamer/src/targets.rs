@@ -3,11 +3,14 @@
 use std::{io, sync::Arc};
 
 use windlass_engine::{
+    graph::NodeKind,
+    layout::Expansion,
     record::{StepIndex, StepRecord, StepState},
     time::Timestamp,
 };
 use windlass_launcher::{log_file::LogError, runtime::AttemptKey};
-use windlass_proto::{encoded::EncodedPipeline, id::RunId, v1};
+use windlass_pipeline::outline::RunSteps;
+use windlass_proto::{id::RunId, v1};
 use windlass_service::error::{ApiError, ErrorReason};
 
 use crate::{
@@ -24,7 +27,7 @@ pub(crate) struct Targets {
     /// Only this attempt.
     pub(crate) attempt: Option<u32>,
     pub(crate) places: Arc<LogPlaces>,
-    pipeline: EncodedPipeline,
+    steps: RunSteps,
 }
 
 impl Targets {
@@ -33,16 +36,33 @@ impl Targets {
         step: &str,
         attempt: u32,
         places: Arc<LogPlaces>,
-        pipeline: EncodedPipeline,
+        steps: RunSteps,
     ) -> Result<Self, ApiError> {
-        let index = if step.is_empty() { None } else { Some(find(&pipeline, run, step)?) };
+        let found = || steps.find(step).ok_or_else(|| ApiError::step_not_found(run, step));
+        let index = if step.is_empty() { None } else { Some(found()?) };
         let attempt = (attempt > 0).then_some(attempt);
-        Ok(Self { run, step: index, attempt, places, pipeline })
+        Ok(Self { run, step: index, attempt, places, steps })
+    }
+
+    /// How many expansions of loops are known.
+    pub(crate) fn expansions(&self) -> usize {
+        self.steps.expansions()
+    }
+
+    /// Whether a step is known.
+    pub(crate) fn contains(&self, step: StepIndex) -> bool {
+        self.steps.contains(step)
+    }
+
+    /// Takes in more expansions.
+    pub(crate) fn grow(&mut self, expansions: Vec<Expansion>) -> Result<(), ApiError> {
+        let grown = self.steps.add(expansions);
+        grown.map_err(|error| ApiError::new(ErrorReason::Damaged, error.to_string()))
     }
 
     /// Adds what a step's state says of its attempts.
     pub(crate) fn add(&self, merge: &mut Merge, step: StepIndex, record: &StepRecord) {
-        if self.step.is_some_and(|only| only != step) {
+        if self.step.is_some_and(|only| only != step) || !self.is_task(step) {
             return;
         }
         for attempt in 1..=record.attempt {
@@ -70,10 +90,14 @@ impl Targets {
         }
     }
 
-    /// The name of a step.
+    /// The path of a step.
     pub(crate) fn name(&self, step: StepIndex) -> String {
-        let step = self.pipeline.step(step.0).and_then(Result::ok);
-        step.map(|step| step.name).unwrap_or_default()
+        self.steps.path(step)
+    }
+
+    /// Groups, loops and approvals have no attempts, and so no logs of their own.
+    fn is_task(&self, step: StepIndex) -> bool {
+        self.contains(step) && *self.steps.layout().kind(step) == NodeKind::Task
     }
 
     /// A record as clients see it.
@@ -97,12 +121,6 @@ fn stream(stream: windlass_launcher::log_file::LogStream) -> v1::LogStream {
         LogStream::Stderr => v1::LogStream::Stderr,
         LogStream::System => v1::LogStream::System,
     }
-}
-
-fn find(pipeline: &EncodedPipeline, run: RunId, name: &str) -> Result<StepIndex, ApiError> {
-    let place = pipeline.steps().position(|step| step.is_ok_and(|step| step.name == name));
-    let index = place.and_then(|place| u32::try_from(place).ok()).map(StepIndex);
-    index.ok_or_else(|| ApiError::step_not_found(run, name))
 }
 
 /// A log that cannot be read, as clients are told.

@@ -35,6 +35,7 @@ async fn running(store: &MemoryStore) -> RunId {
         arguments_json: "{}".into(),
         digest: [0; 32],
         rerun_of: None,
+        no_cache: false,
         steps: 1,
     };
     let pipeline = pipeline.encode_to_vec().into();
@@ -54,6 +55,8 @@ async fn running(store: &MemoryStore) -> RunId {
         steps: vec![(StepIndex(0), step)],
         attempts: Vec::new(),
         outputs: Vec::new(),
+        expansions: Vec::new(),
+        step_count: 0,
         orders_taken: None,
     };
     let committed = store.commit(vec![commit]).await.unwrap();

@@ -9,6 +9,9 @@
 //! **Invariants.** It owns nothing and decides nothing about runs: what it accepts is in the store before it answers, and the event is only
 //! the bell. It holds no state but caches.
 
+mod approvals;
+mod cache;
+mod explain;
 mod names;
 mod orders;
 mod page;
@@ -53,6 +56,8 @@ pub struct Submitter {
     stop: CancellationToken,
     /// Room for large submissions that are under way.
     uploads: Arc<Semaphore>,
+    /// Room for runs that are loaded to be explained.
+    loads: Arc<Semaphore>,
     /// The trace of the call that this clone answers.
     trace: Headers,
 }
@@ -78,6 +83,7 @@ impl Submitter {
             names: Arc::default(),
             stop,
             uploads: Arc::new(Semaphore::new(upload::AT_ONCE)),
+            loads: Arc::new(Semaphore::new(explain::AT_ONCE)),
             trace: Headers::default(),
         }
     }
@@ -143,6 +149,13 @@ impl RunService for Submitter {
         Ok(Response::new(self.attempts(request.into_inner()).await?))
     }
 
+    async fn explain_run(
+        &self,
+        request: Request<v1::ExplainRunRequest>,
+    ) -> Reply<v1::ExplainRunResponse> {
+        Ok(Response::new(self.explain(request.into_inner()).await?))
+    }
+
     type WatchRunStream = ReceiverStream<Result<v1::WatchRunResponse, Status>>;
 
     async fn watch_run(
@@ -182,8 +195,16 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::RetryRunRequest>,
     ) -> Reply<v1::RetryRunResponse> {
-        let run = self.traced(&request).retry(&request.into_inner().run_id).await?;
+        let run = self.traced(&request).retry(request.get_ref()).await?;
         Ok(Response::new(v1::RetryRunResponse { run: Some(run) }))
+    }
+
+    async fn decide_approval(
+        &self,
+        request: Request<v1::DecideApprovalRequest>,
+    ) -> Reply<v1::DecideApprovalResponse> {
+        let run = self.traced(&request).decide(request.into_inner()).await?;
+        Ok(Response::new(v1::DecideApprovalResponse { run: Some(run) }))
     }
 
     async fn rerun_run(
@@ -200,5 +221,13 @@ impl RunService for Submitter {
     ) -> Reply<v1::DeleteRunResponse> {
         self.traced(&request).delete(&request.into_inner().run_id).await?;
         Ok(Response::new(v1::DeleteRunResponse {}))
+    }
+
+    async fn clear_cache(
+        &self,
+        request: Request<v1::ClearCacheRequest>,
+    ) -> Reply<v1::ClearCacheResponse> {
+        let forgotten = self.forget_results(request.into_inner()).await?;
+        Ok(Response::new(v1::ClearCacheResponse { forgotten }))
     }
 }

@@ -1,22 +1,28 @@
-//! What users ask of runs that are there: cancel, pause, resume, retry, delete.
+//! What users ask of runs that are there: cancel, pause, resume, retry, delete; and how any order is placed.
 
 use std::time::Duration;
 
 use prost::Message as _;
 use tracing::warn;
 use windlass_bus::{Listener, Message};
-use windlass_engine::{event::Order, record::RunState};
+use windlass_engine::{
+    event::Order,
+    record::{RunState, StepIndex, StepRecord},
+};
 use windlass_proto::{id::RunId, removal, subject::Subject, v1};
 use windlass_service::{
     error::{ApiError, ErrorReason},
     fail_point,
 };
-use windlass_store::{Committed, StoreError};
+use windlass_store::{Committed, Placed, RunView, StoreError};
 
 use crate::{Submitter, page};
 
 /// How long an answer waits for the order to have been followed. It stands in the inbox in any case.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// When to place an order again that a full inbox had no room for.
+const INBOX_RETRY: Duration = Duration::from_secs(5);
 
 impl Submitter {
     /// Needs the run's own state alone, so that a run may be ended of which no more can be read.
@@ -36,9 +42,11 @@ impl Submitter {
             RunState::Pending | RunState::Running => {
                 self.place(view.submission.id, Order::Pause).await
             }
-            RunState::Stopping | RunState::Succeeded | RunState::Failed | RunState::Cancelled => {
-                Err(run_ended(view.submission.id, view.record.state))
-            }
+            RunState::Stopping
+            | RunState::Exiting
+            | RunState::Succeeded
+            | RunState::Failed
+            | RunState::Cancelled => Err(run_ended(view.submission.id, view.record.state)),
         }
     }
 
@@ -52,18 +60,45 @@ impl Submitter {
         self.place(run, Order::Resume).await
     }
 
-    pub(crate) async fn retry(&self, run_id: &str) -> Result<v1::Run, ApiError> {
-        let view = self.run(run_id).await?;
+    pub(crate) async fn retry(&self, request: &v1::RetryRunRequest) -> Result<v1::Run, ApiError> {
+        let view = self.run(&request.run_id).await?;
         let run = view.submission.id;
+        let from = self.current_step(&view, &request.from_step).await?;
         match view.record.state {
-            RunState::Failed | RunState::Cancelled => self.place(run, Order::Retry).await,
-            RunState::Succeeded => Err(ApiError::new(
+            RunState::Succeeded if from.is_none() => Err(ApiError::new(
                 ErrorReason::RunSucceeded,
-                format!("run {run} succeeded, so there is nothing to retry; `windlass rerun {run}` runs all of it again"),
+                format!(
+                    "run {run} succeeded, so there is nothing to retry; `windlass rerun {run}` runs all of it again, and \
+                     `windlass retry {run} --from STEP` a step and what depends on it"
+                ),
             )
             .with("run_id", &run)),
-            RunState::Pending | RunState::Running | RunState::Stopping => Err(run_not_ended(run, "retried")),
+            RunState::Succeeded | RunState::Failed | RunState::Cancelled => {
+                self.place(run, Order::Retry { from }).await
+            }
+            RunState::Pending | RunState::Running | RunState::Stopping | RunState::Exiting => {
+                Err(run_not_ended(run, "retried"))
+            }
         }
+    }
+
+    /// The step of a path: one that still counts. None where the path is empty.
+    async fn current_step(
+        &self,
+        view: &RunView,
+        path: &str,
+    ) -> Result<Option<StepIndex>, ApiError> {
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let run = view.submission.id;
+        let step = self.names.find(&*self.store, run, path).await?;
+        let names = self.names.of(&*self.store, run, Some(step)).await?;
+        let current = self.current(view, &names, vec![(step, StepRecord::default())]).await?;
+        if current.is_empty() {
+            return Err(ApiError::step_not_found(run, path));
+        }
+        Ok(Some(step))
     }
 
     pub(crate) async fn delete(&self, run_id: &str) -> Result<(), ApiError> {
@@ -99,12 +134,13 @@ impl Submitter {
     }
 
     /// Puts an order into the run's inbox, rings, and waits a while for the order to be followed.
-    async fn place(&self, run: RunId, order: Order) -> Result<v1::Run, ApiError> {
+    pub(crate) async fn place(&self, run: RunId, order: Order) -> Result<v1::Run, ApiError> {
         // Before anything is placed, so that an order that is refused is no order.
         self.bus.check().await?;
         let mut changes = self.bus.listen(Subject::Change { run }).await?;
-        if !self.store.place_order(run, order).await? {
-            return Err(ApiError::run_not_found(run));
+        match self.store.place_order(run, order).await? {
+            Placed::Waiting => {}
+            refused => return Err(not_placed(run, refused)),
         }
         fail_point::reach("submitter.ordered");
         self.ring(run, v1::event::Event::Order(v1::OrderPlaced {})).await;
@@ -138,12 +174,30 @@ impl Submitter {
     }
 }
 
-fn run_ended(run: RunId, state: RunState) -> ApiError {
+fn not_placed(run: RunId, why: Placed) -> ApiError {
+    match why {
+        Placed::Waiting | Placed::NoRun => ApiError::run_not_found(run),
+        Placed::TooLarge => {
+            let message = "what was said with the order is too long; shorten the comment";
+            ApiError::new(ErrorReason::TooLarge, message).with("run_id", &run)
+        }
+        Placed::Full => {
+            let message = format!(
+                "so many orders to run {run} wait for a scheduler that there is no room for another one; see that schedulers run, \
+                 and try again"
+            );
+            let error = ApiError::new(ErrorReason::Unavailable, message).with("run_id", &run);
+            ApiError { retry_after: Some(INBOX_RETRY), ..error }
+        }
+    }
+}
+
+pub(crate) fn run_ended(run: RunId, state: RunState) -> ApiError {
     let state = match state {
         RunState::Succeeded => "has succeeded",
         RunState::Failed => "has failed",
         RunState::Cancelled => "was cancelled",
-        RunState::Stopping => "is ending",
+        RunState::Stopping | RunState::Exiting => "is ending",
         RunState::Pending | RunState::Running => "is running",
     };
     ApiError::new(

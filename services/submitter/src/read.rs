@@ -1,6 +1,7 @@
 //! Lists: runs, steps, attempts.
 
 use windlass_engine::{record::StepIndex, time::Timestamp};
+use windlass_pipeline::allowance;
 use windlass_proto::{convert, holder, v1};
 use windlass_service::error::ApiError;
 use windlass_store::{RunPosition, RunQuery};
@@ -63,8 +64,8 @@ impl Submitter {
                 steps.push((step, record));
             }
         }
-        let steps = self.show_steps(run, &steps).await?;
-        let more = next < view.submission.steps;
+        let steps = self.show_steps(&view, steps).await?;
+        let more = next < view.step_count;
         let next_page_token = if more { page::number_token(next) } else { String::new() };
         Ok(v1::ListStepsResponse { steps, next_page_token })
     }
@@ -76,11 +77,8 @@ impl Submitter {
         let run = page::run_id(&request.run_id)?;
         let size = page::size(request.page_size, 100, 1000)? as usize;
         let after = page::parse_number_token(&request.page_token)?;
-        let names = self.names.of(&*self.store, run).await?;
-        let step = names
-            .find(&request.step)
-            .ok_or_else(|| ApiError::step_not_found(run, &request.step))?;
-        let step = StepIndex(step);
+        let step = self.names.find(&*self.store, run, &request.step).await?;
+        let names = self.names.of(&*self.store, run, Some(step)).await?;
         let (_, records) = self
             .store
             .read_steps(run, &[step])
@@ -103,8 +101,16 @@ impl Submitter {
         let claimed: Vec<_> = attempts.iter().map(|attempt| (step, attempt.number)).collect();
         let holders = self.store.read_claims(run, &claimed).await?;
         for (attempt, holder) in attempts.iter_mut().zip(holders) {
-            let host = holder.as_deref().and_then(holder::host).unwrap_or_default();
+            let is_placed = attempt.cached_from.is_none();
+            let host = holder.as_deref().filter(|_| is_placed).and_then(holder::host);
+            let host = host.unwrap_or_default();
             host.clone_into(&mut attempt.host);
+        }
+        let allowance = names.outline().allowance(names.layout().node(step));
+        for attempt in &mut attempts {
+            let ran_out = allowance::ran_out(&stored, attempt.number);
+            let memory = allowance.and_then(|allowance| allowance.memory_bytes(ran_out));
+            attempt.memory_bytes = memory.unwrap_or(0);
         }
         Ok(v1::ListAttemptsResponse { attempts, next_page_token })
     }

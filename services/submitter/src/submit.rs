@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task;
 use uuid::Uuid;
 use windlass_engine::record::{RunRecord, StepState};
-use windlass_pipeline::{arguments, check, check::Violations};
+use windlass_pipeline::{arguments, check, check::Violations, outline};
 use windlass_proto::{id::RunId, v1};
 use windlass_service::{
     error::{ApiError, ErrorReason, FieldViolation},
@@ -89,13 +89,10 @@ impl Submitter {
 /// Checks a request and makes a run of it.
 fn accept(installation: &str, mut request: v1::SubmitRunRequest) -> Result<NewRun, ApiError> {
     let request_id = request_id(std::mem::take(&mut request.request_id))?;
-    if request.namespace.is_empty() {
-        DEFAULT_NAMESPACE.clone_into(&mut request.namespace);
-    }
-    check_namespace(&request.namespace)?;
+    request.namespace = namespace(request.namespace)?;
     check_labels(&request.labels)?;
     let digest = Sha256::digest(request.encode_to_vec()).into();
-    let v1::SubmitRunRequest { namespace, pipeline, arguments, labels, .. } = request;
+    let v1::SubmitRunRequest { namespace, pipeline, arguments, labels, no_cache, .. } = request;
     let pipeline = pipeline.ok_or_else(|| {
         ApiError::invalid("pipeline", "is not set; a run needs a pipeline to run")
     })?;
@@ -111,7 +108,8 @@ fn accept(installation: &str, mut request: v1::SubmitRunRequest) -> Result<NewRu
         arguments_json: serde_json::to_string(&arguments).expect("JSON values have text keys"),
         digest,
         rerun_of: None,
-        steps: u32::try_from(pipeline.steps.len()).expect("checked against the limit"),
+        no_cache,
+        steps: outline::root_len(&pipeline),
     };
     let record = pending(submission.steps);
     Ok(NewRun { submission, pipeline: Bytes::from(pipeline.encode_to_vec()), record })
@@ -169,13 +167,17 @@ fn is_control(char: char) -> bool {
     char.is_control() || matches!(char, '\u{2028}' | '\u{2029}')
 }
 
-fn check_namespace(namespace: &str) -> Result<(), ApiError> {
-    let lawful = namespace.len() <= MAX_NAME
-        && namespace
+/// The namespace that is meant.
+pub(crate) fn namespace(given: String) -> Result<String, ApiError> {
+    if given.is_empty() {
+        return Ok(DEFAULT_NAMESPACE.to_owned());
+    }
+    let lawful = given.len() <= MAX_NAME
+        && given
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if lawful {
-        return Ok(());
+        return Ok(given);
     }
     let message = format!("must be at most {MAX_NAME} lower-case letters, digits and `-`");
     Err(ApiError::invalid("namespace", message))

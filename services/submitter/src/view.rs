@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use prost_types::Value;
 use windlass_engine::{
     reason::{Failure, FailureReason, Reason, StopCause},
-    record::{AttemptEnd, AttemptRecord, RunState, StepIndex, StepRecord, StepState},
+    record::{
+        AttemptEnd, AttemptRecord, CacheSource, RunRecord, RunState, StepIndex, StepRecord,
+        StepState,
+    },
     time::Timestamp,
 };
-use windlass_pipeline::compile::StepNames;
+use windlass_pipeline::outline::RunSteps;
 use windlass_proto::{convert, id::RunId, json, v1};
 use windlass_service::error::{ApiError, ErrorReason};
 use windlass_store::RunView;
@@ -55,8 +58,9 @@ impl Submitter {
                 Ok((v1::Reason::RunDefect, defect.to_owned()))
             }
             (_, Some(step)) => {
-                let failed = match self.names.of(&*self.store, view.submission.id).await {
-                    Ok(names) => format!("step `{}` failed", name(&names, step)),
+                let failed = match self.names.of(&*self.store, view.submission.id, Some(step)).await
+                {
+                    Ok(names) => format!("step `{}` failed", names.path(step)),
                     // A list is not to fail because of one run.
                     Err(error) if error.reason == ErrorReason::Damaged => {
                         format!("the step of index {} failed", step.0)
@@ -71,25 +75,29 @@ impl Submitter {
                 };
                 Ok((v1::Reason::StepFailed, failed + &others))
             }
-            (_, None) => Ok((v1::Reason::Unspecified, waiting_note(record.state).to_owned())),
+            (_, None) => Ok((v1::Reason::Unspecified, waiting_note(record))),
         }
     }
 
-    /// Steps as clients see them.
+    /// Steps as clients see them; without those that a retry of the run has superseded.
     pub(crate) async fn show_steps(
         &self,
-        run: RunId,
-        steps: &[(StepIndex, StepRecord)],
+        view: &RunView,
+        steps: Vec<(StepIndex, StepRecord)>,
     ) -> Result<Vec<v1::StepStatus>, ApiError> {
-        let names = self.names.of(&*self.store, run).await?;
+        let run = view.submission.id;
+        let mentioned = steps.iter().flat_map(|(step, record)| [Some(*step), record.cause]);
+        let last = mentioned.flatten().max();
+        let names = self.names.of(&*self.store, run, last).await?;
+        let steps = self.current(view, &names, steps).await?;
         let having = |test: fn(&StepRecord) -> bool| -> Vec<StepIndex> {
             steps.iter().filter(|(_, record)| test(record)).map(|(step, _)| *step).collect()
         };
-        let failed = having(|record| matches!(record.reason, Reason::Failure(_)));
-        let succeeded = having(|record| record.state == StepState::Succeeded);
-        let failures = match failed.as_slice() {
+        let told = having(|record| matches!(record.reason, Reason::Failure(_) | Reason::Cached));
+        let succeeded = having(StepRecord::latest_succeeded);
+        let attempts = match told.as_slice() {
             [] => BTreeMap::new(),
-            failed => self.store.read_latest_attempts(run, failed).await?,
+            told => self.store.read_latest_attempts(run, told).await?,
         };
         let outputs = match succeeded.as_slice() {
             [] => BTreeMap::new(),
@@ -97,38 +105,71 @@ impl Submitter {
         };
         let show = |(step, record): &(StepIndex, StepRecord)| v1::StepStatus {
             outputs: outputs.get(step).map(|text| fields(text)).unwrap_or_default(),
-            ..step_status(*step, record, failures.get(step), &names)
+            ..step_status(run, *step, record, attempts.get(step), &names)
         };
         Ok(steps.iter().map(show).collect())
     }
-}
 
-fn waiting_note(state: RunState) -> &'static str {
-    match state {
-        RunState::Pending => "no scheduler has begun the run yet",
-        RunState::Running
-        | RunState::Stopping
-        | RunState::Succeeded
-        | RunState::Failed
-        | RunState::Cancelled => "",
+    /// Leaves out the steps of items whose loop has expanded anew since.
+    pub(crate) async fn current(
+        &self,
+        view: &RunView,
+        names: &RunSteps,
+        steps: Vec<(StepIndex, StepRecord)>,
+    ) -> Result<Vec<(StepIndex, StepRecord)>, ApiError> {
+        let layout = names.layout();
+        if view.record.retries == 0 || layout.expansions().is_empty() {
+            return Ok(steps);
+        }
+        let mut loops: Vec<_> = layout.expansions().iter().map(|it| it.step).collect();
+        loops.sort_unstable();
+        loops.dedup();
+        let read = self.store.read_steps(view.submission.id, &loops).await?;
+        let (_, records) = read.ok_or_else(|| ApiError::run_not_found(view.submission.id))?;
+        let open: BTreeMap<StepIndex, bool> =
+            loops.into_iter().zip(records.iter().map(StepRecord::has_opened)).collect();
+        let has_opened = |step| open.get(&step).copied().unwrap_or_default();
+        let ranges: Vec<_> = layout.current_where(has_opened).collect();
+        let is_current = |step: StepIndex| {
+            // The ranges are in order.
+            let after = ranges.partition_point(|range| range.start <= step.0);
+            after.checked_sub(1).is_some_and(|at| ranges[at].contains(&step.0))
+        };
+        Ok(steps.into_iter().filter(|(step, _)| is_current(*step)).collect())
     }
 }
 
+fn waiting_note(record: &RunRecord) -> String {
+    let note = match (record.state, record.count(StepState::Suspended)) {
+        (RunState::Pending, _) => "no scheduler has begun the run yet",
+        (_, 1) => "a step waits for approval",
+        (_, count @ 2..) => return format!("{count} steps wait for approval"),
+        (RunState::Exiting, 0) => "its exit steps run",
+        (_, 0) => "",
+    };
+    note.to_owned()
+}
+
 fn step_status(
+    run: RunId,
     step: StepIndex,
     record: &StepRecord,
     attempt: Option<&AttemptRecord>,
-    names: &StepNames,
+    names: &RunSteps,
 ) -> v1::StepStatus {
     let ended = record.state.is_final();
     let began = !matches!(record.state, StepState::Starting);
+    let allowance = names.outline().allowance(names.layout().node(step));
     v1::StepStatus {
-        name: name(names, step).to_owned(),
+        name: names.path(step),
         index: step.0,
         state: convert::step_state(record.state).into(),
         reason: convert::reason(record.reason).into(),
-        message: step_message(record, attempt, names),
-        cause: record.cause.map(|cause| name(names, cause).to_owned()).unwrap_or_default(),
+        message: match record.state {
+            StepState::Suspended => suspended_message(run, &names.path(step)),
+            _ => step_message(record, attempt, names),
+        },
+        cause: record.cause.map(|cause| names.path(cause)).unwrap_or_default(),
         attempt: record.attempt,
         failures: record.failures.into(),
         losses: record.losses.into(),
@@ -137,12 +178,19 @@ fn step_status(
         end_time: convert::timestamp(record.until).filter(|_| ended),
         retry_time: convert::timestamp(record.until).filter(|_| record.state == StepState::Delayed),
         outputs: BTreeMap::new(),
+        retry_limit: allowance.map_or(0, |it| it.retry_limit.into()),
+        system_retry_limit: allowance.map_or(0, |it| it.system_retry_limit.into()),
     }
 }
 
+/// What an approval waits for, and how it gets it.
+fn suspended_message(run: RunId, path: &str) -> String {
+    format!("waits for approval: windlass approve {run} {path}")
+}
+
 /// Why a step is where it is, in words.
-fn step_message(record: &StepRecord, attempt: Option<&AttemptRecord>, names: &StepNames) -> String {
-    let cause = record.cause.map(|cause| name(names, cause)).unwrap_or_default();
+fn step_message(record: &StepRecord, attempt: Option<&AttemptRecord>, names: &RunSteps) -> String {
+    let cause = record.cause.map(|cause| names.path(cause)).unwrap_or_default();
     match record.reason {
         Reason::None => String::new(),
         Reason::UpstreamFailed => format!("skipped because step `{cause}` failed"),
@@ -151,12 +199,27 @@ fn step_message(record: &StepRecord, attempt: Option<&AttemptRecord>, names: &St
         Reason::TriggerRuleNotMet => {
             "skipped because no dependency ended as its trigger rule asks".to_owned()
         }
+        Reason::ConditionFalse => {
+            "skipped because its condition is false, or because another branch was taken".to_owned()
+        }
+        Reason::StepFailed => format!("step `{cause}` failed"),
         Reason::RunStopped(cause) => stopped_message(record.state, cause).to_owned(),
         Reason::Withdrawn => "the attempt was withdrawn by a pause before it existed".to_owned(),
-        Reason::Failure(reason) => match attempt.map(|attempt| &attempt.end) {
-            Some(AttemptEnd::Failed(failure)) => failure_message(failure),
-            _ => failure_words(reason).to_owned(),
+        Reason::Cached => match attempt.map(|attempt| &attempt.end) {
+            Some(AttemptEnd::Cached(source)) => cached_message(source),
+            _ => "a result was taken from the cache".to_owned(),
         },
+        Reason::Failure(reason) => {
+            let failure = match attempt.map(|attempt| &attempt.end) {
+                Some(AttemptEnd::Failed(failure)) => failure_message(failure),
+                _ => failure_words(reason).to_owned(),
+            };
+            if record.state == StepState::Succeeded {
+                format!("a failure was ignored, as a retry rule of the step says: {failure}")
+            } else {
+                failure
+            }
+        }
     }
 }
 
@@ -181,6 +244,13 @@ fn stopped_message(state: StepState, cause: StopCause) -> &'static str {
     }
 }
 
+/// Where a result came from that was taken.
+fn cached_message(source: &CacheSource) -> String {
+    let CacheSource { run, step, ended_at } = source;
+    let time = convert::timestamp(*ended_at).unwrap_or_default();
+    format!("taken from {run}, step `{step}`, of {time}")
+}
+
 /// A failure in words: the reporter's own where it had any.
 fn failure_message(failure: &Failure) -> String {
     if failure.message.is_empty() {
@@ -201,6 +271,10 @@ fn failure_words(reason: FailureReason) -> &'static str {
         FailureReason::StartupTimeout => "the attempt did not run within the start-up time-out",
         FailureReason::Lost => "the attempt vanished with its host or its supervisor",
         FailureReason::LaunchFailed => "the attempt could not be created",
+        FailureReason::ExpressionInvalid => "the condition, or the list of items, has no value",
+        FailureReason::Rejected => "somebody rejected it",
+        FailureReason::Evicted => "the attempt's host had it go, for room or for maintenance",
+        FailureReason::ImagePull => "the image of the program could not be had",
     }
 }
 
@@ -228,8 +302,16 @@ pub(crate) fn ended_attempt(record: &AttemptRecord) -> v1::Attempt {
             "withdrawn by a pause before it existed".to_owned(),
             None,
         ),
+        AttemptEnd::Cached(source) => {
+            (v1::AttemptState::Succeeded, v1::Reason::Cached, cached_message(source), None)
+        }
+    };
+    let cached_from = match &record.end {
+        AttemptEnd::Cached(source) => Some(convert::cache_source(source)),
+        _ => None,
     };
     v1::Attempt {
+        cached_from,
         number: record.attempt,
         state: state.into(),
         reason: reason.into(),
@@ -247,13 +329,17 @@ pub(crate) fn latest_attempt(record: &StepRecord) -> Option<v1::Attempt> {
         StepState::Starting => v1::AttemptState::Starting,
         StepState::Running => v1::AttemptState::Running,
         StepState::Stopping => v1::AttemptState::Stopping,
-        StepState::Succeeded => v1::AttemptState::Succeeded,
-        StepState::Waiting
+        StepState::Succeeded if record.reason == Reason::Cached => return None,
+        StepState::Succeeded if record.latest_succeeded() => v1::AttemptState::Succeeded,
+        StepState::Succeeded
+        | StepState::Waiting
         | StepState::Ready
         | StepState::Delayed
         | StepState::Failed
         | StepState::Skipped
-        | StepState::Cancelled => return None,
+        | StepState::Cancelled
+        | StepState::Open
+        | StepState::Suspended => return None,
     };
     let began = if record.state == StepState::Starting { Timestamp(0) } else { record.started_at };
     let ended = if record.state.is_final() { record.until } else { Timestamp(0) };
@@ -275,10 +361,6 @@ fn times(queued: Timestamp, started: Timestamp, ended: Timestamp) -> v1::Attempt
         duration: duration.and_then(|duration| duration.try_into().ok()),
         ..v1::Attempt::default()
     }
-}
-
-fn name(names: &StepNames, step: StepIndex) -> &str {
-    names.get(step.0).unwrap_or("?")
 }
 
 /// The fields of a JSON object that this program wrote; what is none has no fields.

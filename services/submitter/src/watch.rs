@@ -106,10 +106,10 @@ impl Watch {
             let read = self.submitter.store.read_step_range(self.run, from..until).await?;
             let (view, records) = read.ok_or_else(|| ApiError::run_not_found(self.run))?;
             let steps: Vec<_> = (from..).map(StepIndex).zip(records).collect();
-            let last = self.run_only || until >= view.submission.steps;
+            let last = self.run_only || until >= view.step_count;
             let snapshot = v1::RunSnapshot {
                 run: Some(self.submitter.show(&view).await?),
-                steps: self.submitter.show_steps(self.run, &steps).await?,
+                steps: self.submitter.show_steps(&view, steps).await?,
                 last,
             };
             self.send(v1::watch_run_response::Event::Snapshot(snapshot)).await?;
@@ -149,7 +149,7 @@ impl Watch {
             let steps: Vec<_> = chunk.iter().copied().zip(records).collect();
             let delta = v1::RunDelta {
                 run: Some(self.submitter.show(&read).await?),
-                steps: self.submitter.show_steps(self.run, &steps).await?,
+                steps: self.submitter.show_steps(&read, steps).await?,
             };
             self.send(v1::watch_run_response::Event::Delta(delta)).await?;
             view = read;

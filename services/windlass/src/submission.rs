@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use windlass_client::{FieldViolation, v1};
 use windlass_pipeline::{
     arguments,
-    file::{self, FileError, FileOptions},
+    file::{self, FileError, FileOptions, Files, Problem},
     limits,
 };
 use windlass_proto::json;
@@ -57,6 +57,7 @@ pub(crate) fn request(
         pipeline: Some(pipeline),
         arguments: given,
         labels: args.labels.iter().cloned().collect(),
+        no_cache: args.no_cache,
         ..v1::SubmitRunRequest::default()
     })
 }
@@ -81,7 +82,27 @@ pub(crate) fn pipeline(file: &Path, base_dir: &BaseDir) -> Result<v1::Pipeline, 
         BaseDir::Given(dir) => Some(dir.clone()),
         BaseDir::OfRuntime => None,
     };
-    file::parse(&content, &FileOptions { base_dir }).map_err(|error| not_a_pipeline(file, &error))
+    let options =
+        FileOptions { base_dir, path: (!is_stdin).then_some(file), files: Some(&FilesOfDisk) };
+    file::parse(&content, &options).map_err(|error| not_a_pipeline(file, &error))
+}
+
+/// The files that pipeline files use.
+#[derive(Debug)]
+struct FilesOfDisk;
+
+impl Files for FilesOfDisk {
+    fn identify(&self, path: &Path) -> io::Result<PathBuf> {
+        path.canonicalize()
+    }
+
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        // Opening a pipe waits for somebody who writes into it.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        bounded::read_file(path, limit)
+    }
 }
 
 /// A file as it is named to people.
@@ -119,15 +140,18 @@ fn unreadable(path: &Path, error: &io::Error) -> InputError {
 
 /// One problem is the message itself; several are listed below it.
 fn not_a_pipeline(file: &Path, error: &FileError) -> InputError {
-    let place = |position: Option<file::Position>| match position {
-        Some(at) => format!("{}:{}:{}", called(file), at.line, at.column),
-        None => called(file),
+    let place = |problem: &Problem| {
+        let file = called(problem.file.as_deref().unwrap_or(file));
+        match problem.position {
+            Some(at) => format!("{file}:{}:{}", at.line, at.column),
+            None => file,
+        }
     };
     let mut violations: Vec<_> = error
         .problems()
         .iter()
         .map(|problem| FieldViolation {
-            field: place(problem.position),
+            field: place(problem),
             description: problem.message.clone(),
         })
         .collect();
@@ -168,7 +192,6 @@ fn param(pipeline: &v1::Pipeline, name: &str, text: &str) -> Result<Value, Input
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::fs;
 
     const PIPELINE: &str = "\
 name: nightly
@@ -198,6 +221,8 @@ steps:
                 .collect(),
             params_file: Some(given),
             labels: vec![("team".to_owned(), "data".to_owned())],
+            dry_run: false,
+            no_cache: true,
         }
     }
 
@@ -221,6 +246,7 @@ steps:
             BTreeMap::from([("day", json!("7")), ("parts", json!(3)), ("tags", json!(["a"]))])
         );
         assert_eq!(request.labels["team"], "data");
+        assert!(request.no_cache);
         let Some(v1::step::Work::Task(task)) = &request.pipeline.unwrap().steps[0].work else {
             panic!("a task");
         };
@@ -254,5 +280,26 @@ steps:
         let [violation] = error.violations.as_slice() else { panic!("{error:?}") };
         assert!(violation.field.starts_with(&format!("{}:3:", file.display())), "{violation:?}");
         assert!(violation.description.contains("laod"), "{violation:?}");
+    }
+
+    #[test]
+    fn files_that_are_used_are_read_from_beside_the_one_that_uses_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let part = dir.path().join("part.yaml");
+        fs::write(&part, "name: part\nsteps:\n  a: {run: ':'}\n").unwrap();
+        let file = args(dir.path(), "name: p\nsteps: {b: {use: part.yaml}}\n", "{}", &[]).file;
+        let read = pipeline(&file, &BaseDir::OfRuntime).unwrap();
+        let Some(v1::step::Work::Group(group)) = &read.steps[0].work else { panic!("{read:?}") };
+        assert_eq!(group.steps[0].name, "a");
+
+        fs::write(&part, "name: part\nsteps:\n  a: {run: ':', depends_on: b}\n").unwrap();
+        let error = pipeline(&file, &BaseDir::OfRuntime).unwrap_err();
+        let fields: Vec<_> = error.violations.iter().map(|violation| &violation.field).collect();
+        assert_eq!(fields, [&format!("{}:3:17", part.display())]);
+
+        fs::remove_file(&part).unwrap();
+        fs::create_dir(&part).unwrap();
+        let error = pipeline(&file, &BaseDir::OfRuntime).unwrap_err();
+        assert!(error.violations[0].description.contains("no regular file"), "{error:?}");
     }
 }

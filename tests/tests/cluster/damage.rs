@@ -104,6 +104,25 @@ async fn a_run_whose_head_is_damaged_is_deleted_by_an_ordinary_order_and_holds_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_means_nothing_fails_its_run_with_the_reason_and_no_other() {
+    let stand = Stand::start().await;
+    let cluster = &stand.cluster;
+    let _scheduler = cluster.scheduler(Ownership::All);
+    let (launcher, host) = cluster.launcher_of("north", hanging());
+    let damaged = cluster.submit(diamond(2)).await;
+    until_begun(&host, damaged, 0).await;
+    // The ninth order, one byte long, and no message.
+    let order = "\u{9}\0\0\0\u{1}\0\0\0\u{7}";
+    let _: i64 = stand.tell(&["APPEND", &key("h", damaged), order]).await;
+    cluster.cancel(damaged).await.expect("its own state can be read");
+    assert_failed_as_damaged(&cluster.end_of(damaged).await, "an order makes no sense");
+    launcher.stop().await;
+    let (_launcher, _) = cluster.launcher_of("north", taking(Duration::ZERO));
+    stand.others_go_on().await;
+    stand.is_deleted(damaged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_damaged_while_it_runs_is_committed_to_no_more_and_fails_with_the_reason() {
     let stand = Stand::start().await;
     let cluster = &stand.cluster;

@@ -169,6 +169,7 @@ impl Cluster {
             arguments_json: "{}".into(),
             digest: [0; 32],
             rerun_of: None,
+            no_cache: false,
             steps,
         };
         let mut record = RunRecord::default();

@@ -14,6 +14,7 @@ mod kills;
 mod partitions;
 mod readers;
 mod refusals;
+mod results;
 mod servers;
 mod together;
 mod told;

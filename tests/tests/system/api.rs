@@ -140,8 +140,11 @@ async fn a_retry_does_again_what_failed_and_what_hangs_on_it_and_nothing_else() 
     assert_eq!(steps["after"].cause, "fails");
 
     std::fs::write(&marker, "").unwrap();
-    let retried =
-        world.runs().retry_run(v1::RetryRunRequest { run_id: run.clone() }).await.unwrap();
+    let retried = world
+        .runs()
+        .retry_run(v1::RetryRunRequest { run_id: run.clone(), from_step: String::new() })
+        .await
+        .unwrap();
     assert_eq!(retried.into_inner().run.unwrap().retries, 1);
     assert_eq!(world.until_ended(&run).await.state(), RunState::Succeeded);
     let mut lines: Vec<_> =
@@ -156,7 +159,11 @@ async fn a_retry_does_again_what_failed_and_what_hangs_on_it_and_nothing_else() 
         told,
         [(1, v1::AttemptState::Failed, Some(1)), (2, v1::AttemptState::Succeeded, None)]
     );
-    let refused = world.runs().retry_run(v1::RetryRunRequest { run_id: run }).await.unwrap_err();
+    let refused = world
+        .runs()
+        .retry_run(v1::RetryRunRequest { run_id: run, from_step: String::new() })
+        .await
+        .unwrap_err();
     assert_eq!(reason(&refused), "RUN_SUCCEEDED");
 }
 

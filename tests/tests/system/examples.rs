@@ -6,6 +6,10 @@ use std::{
     process::{Command, Output},
 };
 
+use windlass_proto::v1::StepState;
+
+use crate::support::World;
+
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
@@ -60,6 +64,99 @@ fn penguins_finds_the_best_model_and_writes_its_report() {
     insta::assert_snapshot!(report);
 }
 
+#[test]
+fn loop_counts_the_letters_of_each_word_and_adds_them_up() {
+    let output = run("loop", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("35 letters in all"), "{}", text(&output));
+    let output = run("loop", &["text="]);
+    assert!(text(&output).contains("0 letters in all"), "{}", text(&output));
+}
+
+#[test]
+fn group_finds_the_warmest_of_the_stations() {
+    let output = run("group", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    for expected in ["measuring in degrees", "hill: 16 degrees", "the warmest is harbour with 19"] {
+        assert!(text(&output).contains(expected), "{}", text(&output));
+    }
+}
+
+#[test]
+fn branches_takes_the_branch_that_the_score_asks_for() {
+    for (score, verdict) in
+        [("9", "published"), ("6", "published after a question"), ("2", "dropped")]
+    {
+        let output = run("branches", &[&format!("score={score}"), "notify=true"]);
+        assert!(output.status.success(), "{}", text(&output));
+        let said = text(&output);
+        assert!(said.contains(&format!("It was {verdict}.")), "{said}");
+        assert_eq!(said.contains("Come and see."), verdict != "dropped", "{said}");
+    }
+}
+
+#[test]
+fn exit_steps_tidy_up_and_say_how_the_run_has_ended() {
+    let output = run("exit-steps", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("Done: all of it."), "{}", text(&output));
+    let output = run("exit-steps", &["outcome=bad"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    for expected in ["tidied up", "The run failed; its work failed."] {
+        assert!(text(&output).contains(expected), "{}", text(&output));
+    }
+}
+
+#[test]
+fn cache_counts_again_only_where_the_text_has_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["pipeline.yaml", "words.txt"] {
+        fs::copy(examples().join("cache").join(file), dir.path().join(file)).unwrap();
+    }
+    let run = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
+            .args(["run", "pipeline.yaml", "--state-dir", "state"])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    let [first, second] = [run(), run()];
+    assert!(first.contains("counting words of up to 5 letters"), "{first}");
+    assert!(second.contains("count cached: taken from run_"), "{second}");
+    assert!(first.contains("10 short words") && second.contains("10 short words"), "{second}");
+    fs::write(dir.path().join("words.txt"), "one two three\n").unwrap();
+    let third = run();
+    assert!(third.contains("3 short words") && !third.contains("cached"), "{third}");
+}
+
+#[tokio::test]
+async fn approval_publishes_what_somebody_has_approved_and_withdraws_what_was_rejected() {
+    let world = World::processes().await;
+    let url = world.serve().await;
+    let windlass = async |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"));
+        command.args(arguments).env("WINDLASS_SERVER", &url);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let file = examples().join("approval/pipeline.yaml");
+    for (word, step, expected) in [
+        ("--comment=it flies", "publish", "published 1.4, approved by Ada: it flies"),
+        ("--reject", "withdraw", "withdrew 1.4"),
+    ] {
+        let submitted = windlass(&["submit", file.to_str().unwrap()]).await;
+        let is_id = |word: &&str| word.starts_with("run_");
+        let run = submitted.split_whitespace().find(is_id).expect("it tells the run's id");
+        world.until_step(run, "sign-off", StepState::Suspended).await;
+        windlass(&["approve", run, "sign-off", "--by", "Ada", word]).await;
+        world.until_ended(run).await;
+        assert_eq!(world.lines(run).await[step], expected);
+    }
+}
+
 /// An example that no test names is not an example.
 #[test]
 fn every_example_is_run_by_a_test() {
@@ -70,5 +167,18 @@ fn every_example_is_run_by_a_test() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["failing", "hello", "penguins"]);
+    assert_eq!(
+        names,
+        [
+            "approval",
+            "branches",
+            "cache",
+            "exit-steps",
+            "failing",
+            "group",
+            "hello",
+            "loop",
+            "penguins"
+        ]
+    );
 }

@@ -3,11 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod api;
+mod approvals;
 mod bad_input;
+mod cache;
 mod command;
+mod dynamic;
 mod examples;
+mod explain;
 mod full_disk;
 mod leaving;
 mod reach;
 mod recovery;
+mod resumed;
+mod retries;
 mod support;

@@ -13,13 +13,18 @@ use tempfile::TempDir;
 use windlass_proto::v1::{self, RunState, StepState};
 
 /// `windlass dev` on a state directory.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
 }
 
 impl Server {
-    async fn start(state_dir: &Path) -> Self {
+    pub(crate) async fn start(state_dir: &Path) -> Self {
+        Self::start_with(state_dir, &[]).await
+    }
+
+    /// With more in its environment.
+    pub(crate) async fn start_with(state_dir: &Path, environment: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let listen = format!("127.0.0.1:{port}");
         let child = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
@@ -30,6 +35,7 @@ impl Server {
             .stderr(Stdio::piped())
             .env("NO_COLOR", "1")
             .env("WINDLASS_LOG", "off")
+            .envs(environment.iter().copied())
             .spawn()
             .unwrap();
         let server = Self { child, address: format!("http://{listen}") };
@@ -48,17 +54,24 @@ impl Server {
         }
     }
 
-    async fn runs(&self) -> Runs {
+    pub(crate) async fn runs(&self) -> Runs {
         Runs::connect(self.address.clone()).await.unwrap()
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(mut self) {
+        while self.child.try_wait().unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
-async fn submit(server: &Server, pipeline: v1::Pipeline) -> String {
+pub(crate) async fn submit(server: &Server, pipeline: v1::Pipeline) -> String {
     let request = v1::SubmitRunRequest { pipeline: Some(pipeline), ..Default::default() };
     server.runs().await.submit_run(request).await.unwrap().into_inner().run.unwrap().run_id
 }

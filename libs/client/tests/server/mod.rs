@@ -170,11 +170,32 @@ impl RunService for Script {
         not_scripted()
     }
 
+    async fn decide_approval(
+        &self,
+        _: Request<v1::DecideApprovalRequest>,
+    ) -> Answer<v1::DecideApprovalResponse> {
+        not_scripted()
+    }
+
     async fn rerun_run(&self, _: Request<v1::RerunRunRequest>) -> Answer<v1::RerunRunResponse> {
         not_scripted()
     }
 
     async fn delete_run(&self, _: Request<v1::DeleteRunRequest>) -> Answer<v1::DeleteRunResponse> {
+        not_scripted()
+    }
+
+    async fn explain_run(
+        &self,
+        _: Request<v1::ExplainRunRequest>,
+    ) -> Answer<v1::ExplainRunResponse> {
+        not_scripted()
+    }
+
+    async fn clear_cache(
+        &self,
+        _: Request<v1::ClearCacheRequest>,
+    ) -> Answer<v1::ClearCacheResponse> {
         not_scripted()
     }
 }

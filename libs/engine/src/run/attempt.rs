@@ -3,6 +3,7 @@
 use super::{Refusal, Run};
 use crate::{
     event::{AttemptPhase, AttemptReport},
+    graph::NodeKind,
     output::Output,
     reason::Reason,
     record::{StepIndex, StepRecord, StepState},
@@ -38,7 +39,8 @@ impl Run {
             AttemptPhase::Succeeded(_)
             | AttemptPhase::Failed(_)
             | AttemptPhase::Stopped
-            | AttemptPhase::NotCreated => self.ended(report, now, out),
+            | AttemptPhase::NotCreated
+            | AttemptPhase::Cached(..) => self.ended(report, now, out),
         }
         Ok(())
     }
@@ -46,9 +48,12 @@ impl Run {
     fn refuse_nonsense(&self, report: &AttemptReport) -> Result<(), Refusal> {
         let step = report.step.0;
         match report.attempt {
-            _ if !self.graph.contains(report.step) => {
-                let steps = self.graph.len();
+            _ if report.step.at() >= self.layout.len() => {
+                let steps = self.layout.len();
                 Err(Refusal::UnknownStep { step, steps })
+            }
+            _ if *self.layout.kind(report.step) != NodeKind::Task => {
+                Err(Refusal::NotATask { step })
             }
             0 => Err(Refusal::AttemptZero { step }),
             1..=HIGHEST_ATTEMPT => Ok(()),
@@ -64,6 +69,8 @@ impl Run {
         if report.attempt <= record.attempt || record.state.is_final() {
             return;
         }
+        // All that is known to have begun does so, before anything follows from that.
+        let begun = self.open_around(step, now, out);
         let adopted = StepRecord {
             state: StepState::Queued,
             reason: Reason::None,
@@ -78,6 +85,9 @@ impl Run {
         self.set(step, adopted, out);
         if let Some(cause) = unwanted {
             self.give_up(step, Reason::RunStopped(cause), out);
+        }
+        for item in begun {
+            self.release_item(item, now, out);
         }
     }
 

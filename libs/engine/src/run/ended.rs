@@ -6,7 +6,7 @@ use super::Run;
 use crate::{
     event::{AttemptPhase, AttemptReport},
     output::Output,
-    policy::mix,
+    policy::{RetryAction, mix},
     reason::{Failure, FailureReason, Fault, Reason, StopCause},
     record::{AttemptEnd, AttemptRecord, RunState, StepIndex, StepRecord, StepState},
     time::Timestamp,
@@ -20,7 +20,11 @@ impl Run {
         let record = timed(&before, report, now);
         match (&report.phase, stop_reason(&before)) {
             (AttemptPhase::Succeeded(outputs), _) => {
-                self.succeeded(step, record, outputs.clone(), now, out);
+                self.succeeded(step, record, Reason::None, outputs.clone(), out);
+            }
+            (AttemptPhase::Cached(outputs, source), _) => {
+                push_attempt(step, &record, AttemptEnd::Cached(source.clone()), out);
+                self.succeeded(step, record, Reason::Cached, outputs.clone(), out);
             }
             (AttemptPhase::Failed(failure), None) => {
                 self.failed(step, record, failure.clone(), now, out);
@@ -28,10 +32,10 @@ impl Run {
             (AttemptPhase::Failed(failure), Some(_)) if failure.reason != FailureReason::Lost => {
                 self.failed(step, record, failure.clone(), now, out);
             }
-            (_, Some(Reason::RunStopped(cause))) => self.cancelled(step, record, cause, now, out),
+            (_, Some(Reason::RunStopped(cause))) => self.cancelled(step, record, cause, out),
             (_, Some(Reason::Failure(reason))) => self.failed(step, record, bare(reason), now, out),
             (AttemptPhase::NotCreated, _) if before.state == StepState::Queued => {
-                self.withdrawn(step, record, now, out);
+                self.withdrawn(step, record, out);
             }
             // Somebody stopped it whom this run did not ask, or it was seen and now never was.
             (_, _) => self.failed(step, record, bare(FailureReason::Lost), now, out),
@@ -42,14 +46,17 @@ impl Run {
         &mut self,
         step: StepIndex,
         mut record: StepRecord,
+        reason: Reason,
         outputs: Option<Arc<str>>,
-        now: Timestamp,
         out: &mut Output,
     ) {
-        out.delta.outputs.extend(outputs.map(|outputs| (step, outputs)));
+        if let Some(outputs) = outputs {
+            self.keep_outputs(step, &outputs);
+            out.delta.outputs.push((step, outputs));
+        }
         record.state = StepState::Succeeded;
-        record.reason = Reason::None;
-        self.end(step, record, now, out);
+        record.reason = reason;
+        self.set(step, record, out);
     }
 
     fn failed(
@@ -60,19 +67,21 @@ impl Run {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let policy = self.graph.step_policy(step).retry;
+        let (graph, node) = (self.layout.graph(), self.layout.node(step));
+        let (jitter_seed, policy) = (graph.policy().jitter_seed, graph.step_policy(node).retry);
+        let action = graph.action(node, &failure);
         record.reason = Reason::Failure(failure.reason);
         let (used, limit) = match failure.reason.fault() {
             Fault::Step => (&mut record.failures, policy.limit),
             Fault::System => (&mut record.losses, policy.system_limit),
         };
-        let may_retry = *used < limit && self.record.state == RunState::Running;
+        let goes_on = matches!(self.record.state, RunState::Running | RunState::Exiting);
+        let is_tried_again = action == RetryAction::Retry && *used < limit && goes_on;
         *used = used.saturating_add(1);
         let retry = u32::from(*used);
         push_attempt(step, &record, AttemptEnd::Failed(failure), out);
-        if may_retry {
-            let seed = self.graph.policy().jitter_seed
-                ^ mix(u64::from(step.0) << 32 | u64::from(record.attempt));
+        if is_tried_again {
+            let seed = jitter_seed ^ mix(u64::from(step.0) << 32 | u64::from(record.attempt));
             let until = now.plus(policy.delay_ms(retry, seed));
             (record.state, record.until) = if until > now {
                 (StepState::Delayed, until)
@@ -80,10 +89,13 @@ impl Run {
                 (StepState::Ready, Timestamp(0))
             };
             self.set(step, record, out);
+        } else if action == RetryAction::Ignore {
+            record.state = StepState::Succeeded;
+            self.set(step, record, out);
         } else {
             record.state = StepState::Failed;
-            self.end(step, record, now, out);
-            self.after_failure(step, now, out);
+            self.set(step, record, out);
+            self.after_failure(step);
         }
     }
 
@@ -92,39 +104,26 @@ impl Run {
         step: StepIndex,
         mut record: StepRecord,
         cause: StopCause,
-        now: Timestamp,
         out: &mut Output,
     ) {
         push_attempt(step, &record, AttemptEnd::Cancelled(cause), out);
         record.state = StepState::Cancelled;
-        self.end(step, record, now, out);
+        self.set(step, record, out);
     }
 
     /// The attempt was taken back before it existed; the step may have another one at once.
-    fn withdrawn(
-        &mut self,
-        step: StepIndex,
-        mut record: StepRecord,
-        now: Timestamp,
-        out: &mut Output,
-    ) {
+    fn withdrawn(&mut self, step: StepIndex, mut record: StepRecord, out: &mut Output) {
         push_attempt(step, &record, AttemptEnd::Withdrawn, out);
-        if let Some(cause) = self.record.stop_cause {
+        if let (RunState::Stopping, Some(cause)) = (self.record.state, self.record.stop_cause) {
             record.state = ended_without_attempt(&record);
             record.reason = Reason::RunStopped(cause);
-            self.end(step, record, now, out);
+            self.set(step, record, out);
         } else {
             record.state = StepState::Ready;
             record.reason = Reason::Withdrawn;
             record.until = Timestamp(0);
             self.set(step, record, out);
         }
-    }
-
-    /// Gives a step a final state, and tells those that wait for it.
-    fn end(&mut self, step: StepIndex, record: StepRecord, now: Timestamp, out: &mut Output) {
-        self.set(step, record, out);
-        self.trigger_dependents(step, now, out);
     }
 }
 

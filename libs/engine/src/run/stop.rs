@@ -16,7 +16,7 @@ impl Run {
     /// one let run.
     pub(super) fn stop(&mut self, cause: StopCause, now: Timestamp, out: &mut Output) {
         self.start_nothing_more(cause, now, out);
-        for step in self.graph.steps() {
+        for step in self.layout.steps() {
             let state = self.steps[step.at()].state;
             if state.is_in_flight() && state != StepState::Stopping {
                 self.give_up(step, Reason::RunStopped(cause), out);
@@ -52,25 +52,49 @@ impl Run {
 
     /// Why an attempt has to go that turns up unordered in place of the one on record, if it has to.
     pub(super) fn unwanted(&self, record: &StepRecord) -> Option<StopCause> {
-        let lets_run = self.graph.policy().failure_mode == FailureMode::StopOnFailure;
+        // A failure lets run what runs; what then stops the exit steps is more than that.
+        let lets_run = self.layout.graph().policy().failure_mode == FailureMode::StopOnFailure
+            && self.record.exit_at == Timestamp(0);
         match (record.reason, self.record.stop_cause) {
             (Reason::RunStopped(cause), _) => Some(cause),
+            // What stopped the run does not stop its exit steps.
+            (_, _) if self.record.state == RunState::Exiting => None,
             (_, Some(StopCause::Failure)) if lets_run => None,
             (_, cause) => cause,
         }
     }
 
-    /// What the final failure of a step does to the rest of the run.
-    pub(super) fn after_failure(&mut self, step: StepIndex, now: Timestamp, out: &mut Output) {
+    /// A step has failed for good. What that does to the rest of the run is done once it is known what follows for those
+    /// that wait for the step.
+    pub(super) fn after_failure(&mut self, step: StepIndex) {
+        let graph = self.layout.graph();
+        // Exit steps all have their turn, and see what the run has come to without them.
+        if graph.is_exit(self.layout.node(step)) {
+            return;
+        }
+        self.is_to_stop |= self.record.state == RunState::Running
+            && graph.policy().failure_mode != FailureMode::ContinueOnFailure;
         self.record.failed_step.get_or_insert(step);
-        match self.graph.policy().failure_mode {
+    }
+
+    /// The step that failed first, if any has: an exit step, where no other failure is on record.
+    pub(super) fn first_failed(&self) -> Option<StepIndex> {
+        if self.record.count(StepState::Failed) == 0 {
+            return None;
+        }
+        let record = |step: &StepIndex| &self.steps[step.at()];
+        let steps = self.layout.current(&self.steps).flatten().map(StepIndex);
+        let failed = steps.filter(|step| record(step).state == StepState::Failed);
+        // What holds others has not failed by itself.
+        let failed = failed.filter(|step| record(step).reason != Reason::StepFailed);
+        failed.min_by_key(|step| record(step).until)
+    }
+
+    pub(super) fn stop_after_failure(&mut self, now: Timestamp, out: &mut Output) {
+        match self.layout.graph().policy().failure_mode {
             FailureMode::ContinueOnFailure => {}
             FailureMode::StopOnFailure => self.start_nothing_more(StopCause::Failure, now, out),
-            FailureMode::FailFast => {
-                if self.record.state == RunState::Running {
-                    self.stop(StopCause::Failure, now, out);
-                }
-            }
+            FailureMode::FailFast => self.stop(StopCause::Failure, now, out),
         }
     }
 
@@ -79,28 +103,30 @@ impl Run {
         self.record.in_flight() > self.record.count(StepState::Stopping)
     }
 
-    /// The state in which the run ends, once all its steps have.
-    pub(super) fn final_state(&self) -> RunState {
-        match self.record.stop_cause {
-            Some(StopCause::Cancelled) => RunState::Cancelled,
-            Some(StopCause::Failure | StopCause::TimedOut | StopCause::Defect) => RunState::Failed,
-            None if self.record.count(StepState::Failed) > 0 => RunState::Failed,
-            None => RunState::Succeeded,
-        }
-    }
-
     /// Ends all steps that have no attempt in flight.
     fn start_nothing_more(&mut self, cause: StopCause, now: Timestamp, out: &mut Output) {
-        if self.record.state != RunState::Running {
-            return;
-        }
+        let of_exit = match self.record.state {
+            RunState::Running => false,
+            RunState::Exiting => true,
+            _ => return,
+        };
+        // What the run had come to before its exit steps stays.
+        self.record.stop_cause = match self.record.final_state() {
+            RunState::Failed if of_exit => self.record.stop_cause.or(Some(StopCause::Failure)),
+            RunState::Cancelled if of_exit => Some(StopCause::Cancelled),
+            _ => Some(cause),
+        };
         self.record.state = RunState::Stopping;
-        self.record.stop_cause = Some(cause);
         out.delta.run = true;
-        let graph = self.graph.clone();
-        for step in graph.steps() {
+        self.derived.begin_no_more(&self.layout, &self.steps);
+        let graph = self.layout.graph().clone();
+        for step in self.layout.steps() {
             let record = self.steps[step.at()];
-            if record.state.is_final() || record.state.is_in_flight() {
+            let goes_on = record.state.is_in_flight() || record.state == StepState::Open;
+            if record.state.is_final()
+                || goes_on
+                || graph.is_exit(self.layout.node(step)) != of_exit
+            {
                 continue;
             }
             let ended = StepRecord {
@@ -110,10 +136,6 @@ impl Run {
                 ..record
             };
             self.set(step, ended, out);
-            // What depends on it is ended here too, or has an attempt already.
-            for dependent in graph.dependents(step) {
-                self.derived.waiting_on[dependent.at()] -= 1;
-            }
         }
     }
 }

@@ -16,7 +16,9 @@ pub(super) fn due(record: &StepRecord, policy: &StepPolicy) -> Option<Timestamp>
         StepState::Starting => {
             policy.startup_timeout_ms.map(|timeout| record.started_at.plus(timeout))
         }
-        StepState::Running => policy.timeout_ms.map(|timeout| record.started_at.plus(timeout)),
+        StepState::Running | StepState::Suspended => {
+            policy.timeout_ms.map(|timeout| record.started_at.plus(timeout))
+        }
         StepState::Waiting
         | StepState::Ready
         | StepState::Queued
@@ -24,7 +26,8 @@ pub(super) fn due(record: &StepRecord, policy: &StepPolicy) -> Option<Timestamp>
         | StepState::Succeeded
         | StepState::Failed
         | StepState::Skipped
-        | StepState::Cancelled => None,
+        | StepState::Cancelled
+        | StepState::Open => None,
     }
 }
 
@@ -35,7 +38,8 @@ impl Run {
     pub fn next_wakeup(&self, now: Timestamp) -> Option<Timestamp> {
         let step = self.derived.timers.first().map(|(due, _)| *due);
         let gap = self.may_launch().then(|| self.gap_ends()).flatten().filter(|end| *end > now);
-        [step, self.deadline(), gap].into_iter().flatten().min()
+        let more = (self.begins_more && self.may_launch()).then_some(now);
+        [step, self.deadline(), gap, more].into_iter().flatten().min()
     }
 
     /// When the run's time-out passes: none while it is paused, and none where nothing is left that could be stopped.
@@ -43,12 +47,15 @@ impl Run {
         let stoppable = match self.record.state {
             RunState::Running => true,
             RunState::Stopping => self.runs_on(),
-            RunState::Pending | RunState::Succeeded | RunState::Failed | RunState::Cancelled => {
-                false
-            }
+            RunState::Pending
+            | RunState::Exiting
+            | RunState::Succeeded
+            | RunState::Failed
+            | RunState::Cancelled => false,
         };
         let timeout = self
-            .graph
+            .layout
+            .graph()
             .policy()
             .timeout_ms
             .filter(|_| stoppable && self.record.paused_at.is_none())?;
@@ -63,18 +70,19 @@ impl Run {
         while let Some((due, step)) = self.derived.timers.first().copied()
             && due <= now
         {
-            self.fire(step, out);
+            self.fire(step, now, out);
         }
     }
 
     /// Does what is due of one step, after which nothing is.
-    fn fire(&mut self, step: StepIndex, out: &mut Output) {
+    fn fire(&mut self, step: StepIndex, now: Timestamp, out: &mut Output) {
         let record = self.steps[step.at()];
         match record.state {
             StepState::Starting => {
                 self.give_up(step, Reason::Failure(FailureReason::StartupTimeout), out);
             }
             StepState::Running => self.give_up(step, Reason::Failure(FailureReason::Timeout), out),
+            StepState::Suspended => self.wait_no_longer(step, now, out),
             state => {
                 debug_assert_eq!(state, StepState::Delayed, "nothing else is due");
                 let ready = StepRecord { state: StepState::Ready, until: Timestamp(0), ..record };

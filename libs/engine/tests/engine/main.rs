@@ -1,17 +1,30 @@
 //! The engine's rules, as tables and as properties.
 
+mod answers;
+mod approvals;
 mod book;
+mod choices;
+mod conditions;
+mod exit_steps;
+mod explain;
 mod failure_modes;
+mod graphs;
+mod groups;
 mod limits;
+mod loops;
 mod model;
 mod notation;
 mod orders;
+mod paths;
 mod pauses;
 mod properties;
 mod reports;
+mod resumed_from_a_step;
 mod retries;
+mod retry_rules;
 mod runs_taken_up_again;
 mod sizes;
+mod store;
 mod timeouts;
 mod trigger_rules;
 mod world;

@@ -2,34 +2,49 @@
 //!
 //! **Graph**: `a b<-a c<-a,b:all_done,retry=2 !fail_fast !parallel=2`. A step has a name of one letter, the steps it
 //! waits for, and options: a trigger rule, `retry`, `system`, `delay`, `factor` (thousandths), `cap`, `startup`,
-//! `timeout`. What starts with `!` is the run's: a failure mode, `parallel`, `gap`, `timeout`.
+//! `timeout`, `rules` (`75+100-110+sig9+lost:fail/out_of_memory:ignore`: two rules). What starts with `!` is the run's: a failure mode, `parallel`, `gap`, `timeout`.
+//!
+//! What starts with `@` begins a list of steps: `@exit` the exit steps, `@g` what the group g holds, `@g?` what the choice g
+//! holds, `@l*` what the loop l does for each item, `@l*2` the same with at most two items under way. A name means the step
+//! that was added last under it. Further options: `if`, a condition that is `true`, `false`, `bad` (it has no value), or
+//! `succeeded`, `failed` or `cancelled` (the run is so); `items`, a loop's list, which is a number, `bad` (it is none), or a
+//! step whose output `n` is the number; `approval`, for a step that waits for somebody's word.
 //!
 //! **Line**: `TIME ACTION; ACTION => WHAT FOLLOWS`. Times are milliseconds since the beginning. Actions:
 //!
-//! - `submit`, `wake`, `cancel`, `pause`, `resume`, `retry`, `defect`
+//! - `submit`, `wake`, `cancel`, `pause`, `resume`, `retry`, `retry from=a`, `defect`
+//! - `approve a by=ann`, `reject a by=ann`: somebody's word on step a; with `comment=` where there is one, and without `by` that
+//!   of `bo`
 //! - `go`, or `go 2`: dispatch, with room for two
-//! - `a1 PHASE`: a report of step a's attempt 1; `starting`, `running`, `ok`, `stopped`, `not_created`, or a failure's reason;
-//!   with `created=`, `started=`, `ended=` where the times are told
+//! - `a1 PHASE`: a report of step a's attempt 1; `starting`, `running`, `ok`, `stopped`, `not_created`, `cached`, or a failure's reason;
+//!   with `outputs=` where it wrote any, `code=` and `signal=` where they are known, and `created=`, `started=`, `ended=` where
+//!   the times are told
 //! - `reload`: the run is loaded from its records, and what is outstanding is carried out
 //!
 //! **What follows** is exact and complete: the run's change (`RUNNING`, `STOPPING(failure)`), every step whose state, reason
 //! or attempt changed (`b=skipped(upstream_failed:a)`), attempts that are over (`a1~failed(exit_code)`), effects
 //! (`launch:a1`), outputs, and the next wake-up where that changed (`wake@90`, `wake@never`).
+//!
+//! A step that others hold is named by its path: `g.c` in a group or a choice, `l.0.c` in item 0 of a loop, and `l.0` if it has
+//! the loop's own name there, as what a loop over a single step does. Attempt 1 of such a step is `g.c#1`. Of superseded steps
+//! nothing is told, since nothing happens to them.
 
-use std::{num::NonZeroU32, sync::Arc};
+mod graph;
+mod rules;
+
+use std::sync::Arc;
 
 use windlass_engine::{
-    event::{AttemptPhase, AttemptReport, Event, Order},
-    graph::{Graph, GraphBuilder},
-    output::{Effect, Output},
-    policy::{FailureMode, RetryPolicy, RunPolicy, StepPolicy, TriggerRule},
+    event::{AttemptPhase, AttemptReport, Decision, Event, Order},
+    layout::{Holder, Item},
+    output::{AttemptRef, Effect, Output},
     reason::{Failure, FailureReason, Reason},
-    record::{AttemptEnd, RunRecord, StepIndex, StepRecord},
+    record::{AttemptEnd, AttemptRecord, CacheSource, StepIndex, StepRecord, StepState},
     run::Run,
     time::Timestamp,
 };
 
-use super::book::check_delta;
+use super::{paths::current, store::Store};
 
 /// When tables begin. Far enough from 0, which means "never" in records.
 const BEGINNING: u64 = 1_000_000;
@@ -51,14 +66,25 @@ pub(crate) fn check(graph: &str, table: &str) -> Play {
 pub(crate) struct Play {
     names: Vec<String>,
     pub(crate) run: Run,
+    pub(crate) store: Store,
+    /// Attempts that are over, in the order in which they ended.
+    pub(crate) attempts: Vec<AttemptRecord>,
     now: Timestamp,
     wakeup: Option<Timestamp>,
 }
 
 impl Play {
     pub(crate) fn new(text: &str) -> Self {
-        let (names, graph) = graph(text);
-        Self { names, run: Run::new(Arc::new(graph)), now: at(0), wakeup: None }
+        let (names, graph) = graph::graph(text);
+        let graph = Arc::new(graph);
+        Self {
+            names,
+            store: Store::new(&graph),
+            run: Run::new(graph),
+            attempts: Vec::new(),
+            now: at(0),
+            wakeup: None,
+        }
     }
 
     /// Plays further lines and asserts what follows from each.
@@ -77,27 +103,51 @@ impl Play {
     }
 
     /// The record of a step.
-    pub(crate) fn step(&self, name: &str) -> &StepRecord {
-        self.run.step(self.index(name))
+    pub(crate) fn step(&self, path: &str) -> &StepRecord {
+        self.run.step(self.index(path))
     }
 
-    fn index(&self, name: &str) -> StepIndex {
-        let place = self.names.iter().position(|known| known == name);
-        StepIndex(place.unwrap_or_else(|| panic!("no step {name}")) as u32)
+    /// The step that has a path now.
+    pub(crate) fn index(&self, path: &str) -> StepIndex {
+        let found = current(&self.run).find(|step| self.path(*step) == path);
+        found.unwrap_or_else(|| panic!("no step {path}"))
+    }
+
+    fn path(&self, step: StepIndex) -> String {
+        let layout = self.run.layout();
+        let name = &self.names[layout.node(step).0 as usize];
+        match layout.holder(step) {
+            Holder::Run | Holder::Exit => name.clone(),
+            Holder::Step(holder) => format!("{}.{name}", self.path(holder)),
+            Holder::Item(Item { of, index }) => {
+                let is_all_of_it = *name == self.names[layout.node(of).0 as usize];
+                let name = if is_all_of_it { String::new() } else { format!(".{name}") };
+                format!("{}.{index}{name}", self.path(of))
+            }
+        }
+    }
+
+    /// Plays lines without an arrow; what follows from them is for the caller to look at.
+    pub(crate) fn acts(&mut self, line: &str) {
+        self.line(line);
     }
 
     fn line(&mut self, line: &str) -> String {
         let (time, actions) = line.split_once(' ').expect("a line begins with a time");
         self.now = self::time(time);
         let before = self.run.clone();
-        let mut out = Output::default();
+        let mut line = Output::default();
         for action in actions.split(';').map(str::trim) {
+            let mut out = Output::default();
             self.act(action, &mut out);
+            self.store.commit(&self.run, &out.delta);
+            line.delta.attempts.append(&mut out.delta.attempts);
+            line.delta.outputs.append(&mut out.delta.outputs);
+            line.effects.append(&mut out.effects);
         }
-        check_delta(&before, &self.run, &out.delta);
-        let loaded = load(&self.run);
-        assert_eq!(loaded, self.run, "what was derived on the way is what a load derives");
-        self.render(&before, &out)
+        let rendered = self.render(&before, &line);
+        self.attempts.append(&mut line.delta.attempts);
+        rendered
     }
 
     fn act(&mut self, action: &str, out: &mut Output) {
@@ -108,7 +158,13 @@ impl Play {
             "cancel" => Event::Order(Order::Cancel),
             "pause" => Event::Order(Order::Pause),
             "resume" => Event::Order(Order::Resume),
-            "retry" => Event::Order(Order::Retry),
+            "retry" => {
+                let from = rest.strip_prefix("from=").map(|path| self.index(path));
+                Event::Order(Order::Retry { from })
+            }
+            "approve" | "reject" => {
+                Event::Order(Order::Decide(self.decision(word == "approve", rest)))
+            }
             "defect" => Event::Defect("as told".into()),
             "go" => {
                 let room = rest.parse().unwrap_or(usize::MAX);
@@ -116,7 +172,7 @@ impl Play {
                 return;
             }
             "reload" => {
-                self.run = load(&self.run);
+                self.run = self.store.load();
                 out.effects.extend(self.run.outstanding());
                 return;
             }
@@ -125,9 +181,23 @@ impl Play {
         self.run.apply(&event, self.now, out).expect("it makes sense");
     }
 
+    fn decision(&self, approved: bool, rest: &str) -> Decision {
+        let mut words = rest.split_whitespace();
+        let step = self.index(words.next().expect("a step is named"));
+        let mut decision = Decision { step, approved, by: "bo".into(), comment: "".into() };
+        for word in words {
+            match word.split_once('=') {
+                Some(("by", by)) => decision.by = by.into(),
+                Some(("comment", comment)) => decision.comment = comment.into(),
+                _ => panic!("what is {word}?"),
+            }
+        }
+        decision
+    }
+
     /// The report that a line tells of.
     pub(crate) fn report(&self, attempt: &str, rest: &str) -> AttemptReport {
-        let (name, number) = attempt.split_at(1);
+        let (name, number) = attempt.split_once('#').unwrap_or_else(|| attempt.split_at(1));
         let mut words = rest.split_whitespace();
         let phase = match words.next().expect("a report has a phase") {
             "starting" => AttemptPhase::Starting,
@@ -135,6 +205,7 @@ impl Play {
             "ok" => AttemptPhase::Succeeded(None),
             "stopped" => AttemptPhase::Stopped,
             "not_created" => AttemptPhase::NotCreated,
+            "cached" => AttemptPhase::Cached(None, source()),
             reason => AttemptPhase::Failed(failure(reason)),
         };
         let mut report = AttemptReport {
@@ -148,10 +219,28 @@ impl Play {
         for word in words {
             let (what, value) = word.split_once('=').expect("a word is what=value");
             match what {
-                "outputs" => report.phase = AttemptPhase::Succeeded(Some(value.into())),
+                "outputs" => {
+                    report.phase = match report.phase {
+                        AttemptPhase::Cached(_, source) => {
+                            AttemptPhase::Cached(Some(value.into()), source)
+                        }
+                        _ => AttemptPhase::Succeeded(Some(value.into())),
+                    }
+                }
                 "created" => report.created_at = Some(time(value)),
                 "started" => report.started_at = Some(time(value)),
                 "ended" => report.ended_at = Some(time(value)),
+                "code" | "signal" => {
+                    let AttemptPhase::Failed(failure) = &mut report.phase else {
+                        panic!("{word} is of a failure");
+                    };
+                    let number = value.parse().expect("a number");
+                    if what == "code" {
+                        failure.exit_code = Some(number);
+                    } else {
+                        failure.signal = Some(number);
+                    }
+                }
                 _ => panic!("what is {word}?"),
             }
         }
@@ -166,19 +255,21 @@ impl Play {
             tokens.push(format!("{}{cause}", snake(new.state).to_uppercase()));
         }
         let visible = |step: &StepRecord| (step.state, step.reason, step.cause, step.attempt);
-        for ((name, old), new) in self.names.iter().zip(before.steps()).zip(self.run.steps()) {
-            if visible(old) != visible(new) {
-                tokens.push(format!("{name}={}", self.render_step(new)));
+        for (step, record) in self.run.layout().steps().zip(self.run.steps()) {
+            let old = before.steps().get(step.0 as usize).copied().unwrap_or_default();
+            if visible(&old) != visible(record) {
+                tokens.push(format!("{}={}", self.path(step), self.render_step(step)));
             }
         }
-        for attempt in &out.delta.attempts {
-            let end = match &attempt.end {
+        for AttemptRecord { step, attempt, end, .. } in &out.delta.attempts {
+            let end = match end {
                 AttemptEnd::Failed(failure) => format!("failed({})", snake(failure.reason)),
                 AttemptEnd::Cancelled(cause) => format!("cancelled({})", snake(cause)),
-                AttemptEnd::Succeeded | AttemptEnd::Withdrawn => snake(&attempt.end),
+                AttemptEnd::Cached(source) => format!("cached({}:{})", source.run, source.step),
+                AttemptEnd::Succeeded | AttemptEnd::Withdrawn => snake(end),
             };
-            tokens
-                .push(format!("{}{}~{end}", self.names[attempt.step.0 as usize], attempt.attempt));
+            let it = AttemptRef { step: *step, attempt: *attempt };
+            tokens.push(format!("{}~{end}", self.render_attempt(it)));
         }
         for effect in &out.effects {
             let (word, it) = match effect {
@@ -186,10 +277,10 @@ impl Play {
                 Effect::Stop(it) => ("stop", it),
                 Effect::Probe(it) => ("probe", it),
             };
-            tokens.push(format!("{word}:{}{}", self.names[it.step.0 as usize], it.attempt));
+            tokens.push(format!("{word}:{}", self.render_attempt(*it)));
         }
         for (step, outputs) in &out.delta.outputs {
-            tokens.push(format!("{}:={outputs}", self.names[step.0 as usize]));
+            tokens.push(format!("{}:={outputs}", self.path(*step)));
         }
         let wakeup = self.run.next_wakeup(self.now);
         if std::mem::replace(&mut self.wakeup, wakeup) != wakeup {
@@ -201,30 +292,36 @@ impl Play {
         tokens.join(" ")
     }
 
-    fn render_step(&self, step: &StepRecord) -> String {
-        let state = snake(step.state);
-        match step.reason {
-            Reason::None => state,
-            Reason::Failure(reason) => format!("{state}({})", snake(reason)),
-            Reason::RunStopped(cause) => format!("{state}(run:{})", snake(cause)),
-            reason => match step.cause {
-                Some(cause) => {
-                    format!("{state}({}:{})", snake(reason), self.names[cause.0 as usize])
-                }
-                None => format!("{state}({})", snake(reason)),
+    fn render_attempt(&self, it: AttemptRef) -> String {
+        let path = self.path(it.step);
+        let separator = if path.len() > 1 { "#" } else { "" };
+        format!("{path}{separator}{}", it.attempt)
+    }
+
+    fn render_step(&self, step: StepIndex) -> String {
+        let record = self.run.step(step);
+        let state = snake(record.state);
+        let expansion = self.run.layout().expansion(step);
+        match (record.reason, record.cause) {
+            (Reason::None, _) => match expansion.filter(|_| record.state == StepState::Open) {
+                Some(expansion) => format!("{state}({} items)", expansion.items),
+                None => state,
             },
+            (Reason::Failure(reason), _) => format!("{state}({})", snake(reason)),
+            (Reason::RunStopped(cause), _) => format!("{state}(run:{})", snake(cause)),
+            (reason, Some(cause)) => format!("{state}({}:{})", snake(reason), self.path(cause)),
+            (reason, None) => format!("{state}({})", snake(reason)),
         }
     }
 }
 
-/// The run as its records tell it.
-pub(crate) fn load(run: &Run) -> Run {
-    let record: RunRecord = run.record().clone();
-    Run::load(run.graph().clone(), record, run.steps().to_vec()).expect("its records are its own")
-}
-
 fn time(text: &str) -> Timestamp {
     at(text.parse().expect("a time is a number"))
+}
+
+/// Where results come from that are taken.
+fn source() -> CacheSource {
+    CacheSource { run: "other".to_owned(), step: "load".to_owned(), ended_at: at(7) }
 }
 
 /// A failure of some reason, by the reason's name.
@@ -239,6 +336,8 @@ fn failure(reason: &str) -> Failure {
         FailureReason::StartupTimeout,
         FailureReason::Lost,
         FailureReason::LaunchFailed,
+        FailureReason::Evicted,
+        FailureReason::ImagePull,
     ]
     .into_iter()
     .find(|known| snake(known) == reason)
@@ -256,63 +355,4 @@ fn snake(word: impl std::fmt::Debug) -> String {
         snake.push(letter.to_ascii_lowercase());
     }
     snake
-}
-
-fn graph(text: &str) -> (Vec<String>, Graph) {
-    let (run_words, steps): (Vec<&str>, Vec<&str>) =
-        text.split_whitespace().partition(|word| word.starts_with('!'));
-    let mut policy = RunPolicy::default();
-    for word in run_words {
-        run_option(&mut policy, &word[1..]);
-    }
-    let mut builder = GraphBuilder::new(policy);
-    let mut names: Vec<String> = Vec::new();
-    for word in steps {
-        let (head, options) = word.split_once(':').unwrap_or((word, ""));
-        let (name, waits_for) = head.split_once("<-").unwrap_or((head, ""));
-        let mut policy = StepPolicy::default();
-        for option in options.split(',').filter(|option| !option.is_empty()) {
-            step_option(&mut policy, option);
-        }
-        let step = builder.add_step(policy);
-        for on in waits_for.split(',').filter(|on| !on.is_empty()) {
-            let place = names.iter().position(|known| known == on).expect("a step named before");
-            builder.add_dependency(step, StepIndex(place as u32));
-        }
-        names.push(name.to_owned());
-    }
-    (names, builder.build().expect("steps wait for earlier ones"))
-}
-
-fn run_option(policy: &mut RunPolicy, option: &str) {
-    let (what, value) = option.split_once('=').unwrap_or((option, "0"));
-    let value: u64 = value.parse().expect("a number");
-    match what {
-        "fail_fast" => policy.failure_mode = FailureMode::FailFast,
-        "stop_on_failure" => policy.failure_mode = FailureMode::StopOnFailure,
-        "parallel" => policy.max_parallelism = NonZeroU32::new(value as u32),
-        "gap" => policy.start_gap_ms = value,
-        "timeout" => policy.timeout_ms = Some(value),
-        _ => panic!("what is !{option}?"),
-    }
-}
-
-fn step_option(policy: &mut StepPolicy, option: &str) {
-    let (what, value) = option.split_once('=').unwrap_or((option, "0"));
-    let value: u64 = value.parse().expect("a number");
-    let RetryPolicy { limit, system_limit, delay_ms, factor_permille, max_delay_ms, .. } =
-        &mut policy.retry;
-    match what {
-        "all_done" => policy.trigger_rule = TriggerRule::AllDone,
-        "any_failed" => policy.trigger_rule = TriggerRule::AnyFailed,
-        "any_succeeded" => policy.trigger_rule = TriggerRule::AnySucceeded,
-        "retry" => *limit = value as u16,
-        "system" => *system_limit = value as u16,
-        "delay" => *delay_ms = value,
-        "factor" => *factor_permille = value as u32,
-        "cap" => *max_delay_ms = value,
-        "startup" => policy.startup_timeout_ms = Some(value),
-        "timeout" => policy.timeout_ms = Some(value),
-        _ => panic!("what is :{option}?"),
-    }
 }

@@ -14,6 +14,11 @@ fn a_cancel_may_overtake_the_news_of_the_run() {
         "0 cancel => CANCELLED(cancelled) a=skipped(run:cancelled) b=skipped(run:cancelled)",
     );
     play.goes_on("1 submit; go =>");
+    check(
+        "a:if=false b<-a c",
+        "0 cancel => CANCELLED(cancelled) a=skipped(condition_false) b=skipped(upstream_skipped:a) \
+                     c=skipped(run:cancelled)",
+    );
 }
 
 #[test]

@@ -98,6 +98,74 @@ fn an_attempt_that_was_never_ordered_is_adopted() {
 }
 
 #[test]
+fn what_holds_an_attempt_that_was_never_ordered_has_begun() {
+    check(
+        "a g<-a @g c d h @h e f",
+        "0 submit; go      => RUNNING a=queued launch:a1
+         1 g.h.e#1 running => g=open g.h=open g.h.e=running
+         2 g.h.e#1 ok; go  => g.h.e=succeeded
+         3 a1 ok           => a=succeeded g.c=ready g.d=ready g.h.f=ready",
+    );
+    check(
+        "a c<-a @c? x:if=bad y z",
+        "0 submit; go      => RUNNING a=queued launch:a1
+         1 c.y#1 running   => c=open c.x=skipped(condition_false) c.y=running c.z=skipped(condition_false)
+         2 c.y#1 ok        => c=succeeded c.y=succeeded",
+    );
+    check(
+        "l:items=3 @l*1 c d<-c",
+        "0 submit; go      => RUNNING l=open(3 items) l.0.c=queued launch:l.0.c#1
+         1 l.2.d#1 running => l.2.c=ready l.2.d=running
+         2 go; l.2.c#1 ok; l.2.d#1 ok; go => l.2.c=succeeded l.2.d=succeeded launch:l.2.c#1
+         3 l.0.c#1 ok; go; l.0.d#1 ok; go => l.0.c=succeeded l.0.d=succeeded l.1.c=queued launch:l.0.d#1 launch:l.1.c#1
+         4 l.1.c#1 ok; go; l.1.d#1 ok => SUCCEEDED l=succeeded l.1.c=succeeded l.1.d=succeeded launch:l.1.d#1",
+    );
+}
+
+#[test]
+fn a_condition_does_not_take_back_what_was_found_to_have_begun() {
+    check(
+        "a g<-a !fail_fast @g c:if=bad h:if=false @h e f",
+        "0 submit; go      => RUNNING a=queued launch:a1
+         1 g.h.e#1 running => g=open g.h=open g.h.e=running
+         2 a1 ok           => STOPPING(failure) a=succeeded g.c=failed(expression_invalid) \
+                              g.h.e=stopping(run:failure) g.h.f=skipped(run:failure) \
+                              g.c#1~failed(expression_invalid) stop:g.h.e#1
+         3 g.h.e#1 stopped => FAILED(failure) g=failed(step_failed:g.c) g.h=cancelled(run:failure) \
+                              g.h.e=cancelled(run:failure) g.h.e#1~cancelled(failure)",
+    );
+}
+
+#[test]
+fn an_attempt_of_an_exit_step_that_was_never_ordered_is_not_stopped_by_what_stopped_the_run() {
+    check(
+        "a @exit x",
+        "0 submit; cancel; go => EXITING(cancelled) a=skipped(run:cancelled) x=queued launch:x1
+         1 x2 running      => x=running
+         2 x2 ok           => CANCELLED(cancelled) x=succeeded",
+    );
+    // Unless somebody stops the exit steps too.
+    check(
+        "a @exit x:timeout=10 !stop_on_failure",
+        "0 submit; go; a1 exit_code; go; x1 running => EXITING(failure) a=failed(exit_code) x=running \
+                              a1~failed(exit_code) launch:a1 launch:x1 wake@10
+         10 wake; cancel   => STOPPING(failure) x=stopping(timeout) stop:x1 wake@never
+         11 x2 running     => x=stopping(run:failure) stop:x2",
+    );
+}
+
+#[test]
+fn exit_steps_wait_for_the_run_though_one_of_them_was_found_to_have_begun() {
+    check(
+        "a @exit x y<-x",
+        "0 submit; go      => RUNNING a=queued launch:a1
+         1 x1 running      => x=running
+         2 x1 ok; go       => x=succeeded
+         3 a1 ok; go       => EXITING a=succeeded y=queued launch:y1",
+    );
+}
+
+#[test]
 fn an_attempt_that_was_never_ordered_is_not_adopted_by_what_has_ended() {
     check(
         "a b",
@@ -183,6 +251,21 @@ fn a_clock_that_goes_back_does_no_harm() {
 }
 
 #[test]
+fn a_report_of_what_no_attempt_is_made_of_is_refused() {
+    let mut play = check(
+        "g c l:items=1 @g a @c? x @l* l",
+        "0 submit => RUNNING g=open c=open l=open(1 items) g.a=ready c.x=ready",
+    );
+    for (step, path) in ["g", "c", "l"].into_iter().enumerate() {
+        let (before, mut out) = (play.run.clone(), Output::default());
+        let report = Event::Report(play.report(&format!("{path}1"), "running"));
+        let refusal = play.run.apply(&report, at(1), &mut out).expect_err("it makes no sense");
+        assert_eq!(refusal, Refusal::NotATask { step: step as u32 });
+        assert_eq!((&play.run, out), (&before, Output::default()));
+    }
+}
+
+#[test]
 fn reports_that_make_no_sense_are_refused_and_change_nothing() {
     let report = |step, attempt| {
         Event::Report(AttemptReport {
@@ -212,4 +295,35 @@ fn reports_that_make_no_sense_are_refused_and_change_nothing() {
             assert_eq!(out, Output::default());
         }
     }
+}
+
+#[test]
+fn a_result_that_was_taken_is_a_success_of_an_attempt_that_never_ran() {
+    let mut play = check(
+        "a b<-a c d<-c:any_failed",
+        "0 submit; go => RUNNING a=queued c=queued launch:a1 launch:c1
+         8 a1 cached created=5 ended=5 outputs={\"n\":1} => \
+                         a=succeeded(cached) b=ready a1~cached(other:load) a:={\"n\":1}
+         9 a1 running; a1 ok; a1 exit_code; c1 cached => \
+                         c=succeeded(cached) d=skipped(trigger_rule_not_met) c1~cached(other:load)
+         10 reload; go => b=queued launch:b1",
+    );
+    assert_eq!((play.step("a").started_at.0, play.step("a").until), (0, at(5)));
+    assert!(play.step("a").latest_succeeded());
+    // Its end is stored already, and not told again.
+    play.goes_on(
+        "11 b1 cached   => SUCCEEDED b=succeeded(cached) b1~cached(other:load)
+         12 retry from=a; go => RUNNING a=queued b=waiting launch:a2
+         13 a2 ok       => a=succeeded b=ready",
+    );
+}
+
+#[test]
+fn a_result_that_was_taken_while_its_step_was_stopped_counts() {
+    check(
+        "a b<-a",
+        "0 submit; go => RUNNING a=queued launch:a1
+         1 cancel     => STOPPING(cancelled) a=stopping(run:cancelled) b=skipped(run:cancelled) stop:a1
+         2 a1 cached  => CANCELLED(cancelled) a=succeeded(cached) a1~cached(other:load)",
+    );
 }

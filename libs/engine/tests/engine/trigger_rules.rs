@@ -13,10 +13,9 @@ use super::notation::{Play, at, check};
 fn verdict(rule: &str, a: StepState, b: &str) -> String {
     let mut play = Play::new(&format!("a b c<-a,b:{rule}"));
     play.goes_on("0 submit; go; b1 running => RUNNING a=queued b=running launch:a1 launch:b1");
-    let mut steps = play.run.steps().to_vec();
-    steps[0].state = a;
-    let (graph, record) = (play.run.graph().clone(), play.run.record().clone());
-    let mut run = Run::load(graph, record, steps).expect("it makes sense");
+    let mut stored = play.store.stored();
+    stored.steps[0].state = a;
+    let mut run = Run::load(play.run.graph().clone(), stored).expect("it makes sense");
     let report = Event::Report(play.report("b1", b));
     run.apply(&report, at(9), &mut Output::default()).expect("it makes sense");
     let StepRecord { state, reason, cause, .. } = *run.step(StepIndex(2));

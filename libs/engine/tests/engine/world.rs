@@ -1,22 +1,28 @@
 //! A world for runs to run in: a launcher, and a way to and from it that delays, loses, repeats and reorders, all moved by
 //! given numbers and by nothing else.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod launcher;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use windlass_engine::{
-    event::{AttemptPhase, AttemptReport, Event, Order},
+    event::{AttemptReport, Decision, Event, Order},
     graph::Graph,
     output::{AttemptRef, Effect, Output},
-    reason::{Failure, FailureReason},
-    record::{RunState, StepIndex, StepState},
+    record::{StepIndex, StepState},
     run::Run,
     time::Timestamp,
 };
 
 use super::{
-    book::{Book, check_delta},
+    book::Book,
     model::Outcome,
-    notation::{at, load},
+    notation::at,
+    paths::{Path, current, path},
+    store::Store,
 };
 
 /// Rounds after which a world without faults is taken to go on for ever.
@@ -31,39 +37,47 @@ enum Life {
     Never,
 }
 
+/// How an attempt turns out, and what it puts out if it succeeds.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    outcome: Outcome,
+    output: u64,
+}
+
 /// A run and all around it.
 pub(crate) struct World<'a> {
     pub(crate) run: Run,
-    graph: Arc<Graph>,
-    outcome: &'a dyn Fn(StepIndex, u32) -> Outcome,
+    outcome: &'a dyn Fn(&Path, u32) -> Outcome,
     pub(crate) now: Timestamp,
     /// On the way to the launcher, each with the launch generation in which it was sent.
     commands: Vec<(Effect, u32)>,
     /// On the way to the engine.
     reports: Vec<AttemptReport>,
     attempts: BTreeMap<AttemptRef, Life>,
-    /// How many attempts of each step came to exist, and how each turned out that was asked for.
-    created: Vec<u32>,
-    planned: BTreeMap<AttemptRef, Outcome>,
-    /// What was committed; not kept where the store may go back.
+    /// How many attempts of each step came to exist, or how many words were given on it, and how each turned out that was
+    /// asked for.
+    created: HashMap<StepIndex, u32>,
+    planned: BTreeMap<AttemptRef, Plan>,
+    store: Store,
+    /// What was ordered; not kept where the store may go back.
     book: Option<Book>,
     /// To what a store may go back that does.
-    earlier: Vec<Run>,
+    earlier: Vec<Store>,
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(graph: &Arc<Graph>, outcome: &'a dyn Fn(StepIndex, u32) -> Outcome) -> Self {
+    pub(crate) fn new(graph: &Arc<Graph>, outcome: &'a dyn Fn(&Path, u32) -> Outcome) -> Self {
         Self {
             run: Run::new(graph.clone()),
-            graph: graph.clone(),
             outcome,
             now: at(0),
             commands: Vec::new(),
             reports: Vec::new(),
             attempts: BTreeMap::new(),
-            created: vec![0; graph.len()],
+            created: HashMap::new(),
             planned: BTreeMap::new(),
-            book: Some(Book::new(graph)),
+            store: Store::new(graph),
+            book: Some(Book::default()),
             earlier: Vec::new(),
         }
     }
@@ -71,7 +85,7 @@ impl<'a> World<'a> {
     /// A world whose store may lose what was committed last.
     pub(crate) fn forgetful(
         graph: &Arc<Graph>,
-        outcome: &'a dyn Fn(StepIndex, u32) -> Outcome,
+        outcome: &'a dyn Fn(&Path, u32) -> Outcome,
     ) -> Self {
         Self { book: None, ..Self::new(graph, outcome) }
     }
@@ -90,7 +104,8 @@ impl<'a> World<'a> {
             83..=86 => self.lose(pick),
             87..=90 => self.crash(coin),
             91..=92 => self.order(Order::Pause),
-            93..=95 => self.order(Order::Resume),
+            93..=94 => self.order(Order::Resume),
+            95 => self.decide(pick),
             96..=97 => self.deliver_report(pick, false),
             _ => self.apply(&Event::Submitted),
         }
@@ -101,9 +116,11 @@ impl<'a> World<'a> {
         let pick = number / 100;
         match number % 97 {
             0 if pick.is_multiple_of(3) => self.order(Order::Cancel),
-            1..=3 => self.order(Order::Retry),
+            1..=2 => self.order(Order::Retry { from: None }),
+            3 => self.order(Order::Retry { from: Some(self.any_step(pick)) }),
             4..=6 => self.vanish(pick),
             7 if self.book.is_none() => self.forget(pick),
+            8 => self.say(self.any_step(pick), pick.is_multiple_of(3)),
             _ => self.calm_move(number),
         }
     }
@@ -123,6 +140,9 @@ impl<'a> World<'a> {
             self.order(Order::Resume);
             self.apply(&Event::Wake);
             self.dispatch(usize::MAX, true);
+            for pick in 0..self.suspended().len() {
+                self.decide(pick as u32);
+            }
             while !self.commands.is_empty() {
                 self.deliver_command(0);
             }
@@ -152,6 +172,40 @@ impl<'a> World<'a> {
         self.apply(&Event::Order(order));
     }
 
+    /// Somebody gives the word that is drawn for an approval that waits for it, unless nobody ever does.
+    fn decide(&mut self, pick: u32) {
+        let suspended = self.suspended();
+        if suspended.is_empty() {
+            return;
+        }
+        let step = suspended[pick as usize % suspended.len()];
+        let layout = self.run.layout();
+        let has_time_out = self.run.graph().step_policy(layout.node(step)).timeout_ms.is_some();
+        let words = self.created.get(&step).copied().unwrap_or_default();
+        match (self.outcome)(&path(layout, step), words) {
+            Outcome::Hang if has_time_out => {}
+            outcome => {
+                self.created.insert(step, words + 1);
+                self.say(step, outcome == Outcome::Success);
+            }
+        }
+    }
+
+    fn say(&mut self, step: StepIndex, approved: bool) {
+        let decision = Decision { step, approved, by: "ann".into(), comment: "".into() };
+        self.order(Order::Decide(decision));
+    }
+
+    fn suspended(&self) -> Vec<StepIndex> {
+        let state = |step: &StepIndex| self.run.step(*step).state;
+        current(&self.run).filter(|step| state(step) == StepState::Suspended).collect()
+    }
+
+    /// A step, or the number of none.
+    fn any_step(&self, pick: u32) -> StepIndex {
+        StepIndex(pick % (self.run.steps().len() as u32 + 1))
+    }
+
     fn apply(&mut self, event: &Event) {
         self.call(true, |run, now, out| {
             run.apply(event, now, out).expect("it makes sense");
@@ -161,24 +215,29 @@ impl<'a> World<'a> {
     fn dispatch(&mut self, room: usize, committed: bool) {
         self.call(committed, |run, now, out| {
             let launched = run.dispatch(room, now, out);
-            assert!(launched <= room && launched == out.effects.len());
+            let ordered = out.effects.iter().filter(|it| matches!(it, Effect::Launch(_)));
+            assert!(launched <= room && launched == ordered.count());
         });
     }
 
     /// Calls the engine and holds what it did against all that must always hold. Where the commit fails, it did not happen.
     fn call(&mut self, committed: bool, call: impl FnOnce(&mut Run, Timestamp, &mut Output)) {
-        let before = self.run.clone();
+        let before = self.book.is_some().then(|| self.run.clone());
+        let goes_back = !committed || self.book.is_none();
+        let stored = goes_back.then(|| self.store.clone());
         let mut out = Output::default();
         call(&mut self.run, self.now, &mut out);
-        check_delta(&before, &self.run, &out.delta);
-        assert_eq!(load(&self.run), self.run, "what was derived on the way is what a load derives");
-        if !committed {
-            self.run = load(&before);
-            return;
+        self.store.commit(&self.run, &out.delta);
+        if let Some(stored) = stored {
+            if !committed {
+                self.store = stored;
+                self.run = self.store.load();
+                return;
+            }
+            self.earlier.push(stored);
         }
-        match &mut self.book {
-            Some(book) => book.commit(&before, &self.run, &out, self.now),
-            None => self.earlier.push(before),
+        if let (Some(book), Some(before)) = (&mut self.book, before) {
+            book.commit(&before, &self.run, &out, self.now);
         }
         self.send(out.effects);
     }
@@ -200,119 +259,6 @@ impl<'a> World<'a> {
         if committed {
             self.reports.remove(place);
         }
-    }
-
-    /// What the launcher does with a command.
-    fn deliver_command(&mut self, pick: u32) {
-        if self.commands.is_empty() {
-            return;
-        }
-        let (effect, generation) = self.commands.remove(pick as usize % self.commands.len());
-        let (Effect::Launch(it) | Effect::Stop(it) | Effect::Probe(it)) = effect;
-        let life = self.attempts.get(&it).cloned();
-        match (effect, life) {
-            (Effect::Launch(_), None) => self.create_if_wanted(it, generation),
-            (Effect::Launch(_) | Effect::Probe(_), Some(_))
-            | (Effect::Stop(_), Some(Life::Ended(_))) => {}
-            (Effect::Stop(_), Some(Life::Starting | Life::Running { .. })) => {
-                // It may have been about to end by itself.
-                if pick.is_multiple_of(4) {
-                    self.progress_one(it);
-                }
-                if !matches!(self.attempts[&it], Life::Ended(_)) {
-                    self.end(it, AttemptPhase::Stopped);
-                }
-            }
-            (Effect::Stop(_), None | Some(Life::Never)) => {
-                self.attempts.insert(it, Life::Never);
-            }
-            (Effect::Probe(_), None) => self.end(it, failed(FailureReason::Lost)),
-        }
-        self.tell(it);
-    }
-
-    fn create_if_wanted(&mut self, it: AttemptRef, generation: u32) {
-        let record = self.run.step(it.step);
-        if record.state != StepState::Queued || record.attempt != it.attempt {
-            return;
-        }
-        if self.run.record().state != RunState::Running
-            || self.run.record().launch_generation != generation
-        {
-            self.attempts.insert(it, Life::Never);
-            return;
-        }
-        let twin = self.live().into_iter().find(|other| other.step == it.step);
-        assert!(self.book.is_none() || twin.is_none(), "{twin:?} runs, and {it:?} is to");
-        let created = &mut self.created[it.step.0 as usize];
-        let outcome = (self.outcome)(it.step, *created);
-        *created += 1;
-        self.planned.insert(it, outcome);
-        if outcome == Outcome::Failure(FailureReason::LaunchFailed) {
-            self.end(it, failed(FailureReason::LaunchFailed));
-        } else {
-            self.attempts.insert(it, Life::Starting);
-        }
-    }
-
-    /// An attempt goes on to its next phase.
-    fn progress(&mut self, pick: u32) {
-        let live = self.live();
-        if !live.is_empty() {
-            let it = live[pick as usize % live.len()];
-            self.progress_one(it);
-            self.tell(it);
-        }
-    }
-
-    fn progress_one(&mut self, it: AttemptRef) {
-        let policy = self.graph.step_policy(it.step);
-        match (self.attempts.get(&it), self.planned[&it]) {
-            (Some(Life::Starting), Outcome::Hang) if policy.startup_timeout_ms.is_some() => {}
-            (Some(Life::Starting), _) => {
-                drop(self.attempts.insert(it, Life::Running { since: self.launchers_now(it) }));
-            }
-            (Some(Life::Running { .. }), Outcome::Success) => {
-                self.end(it, AttemptPhase::Succeeded(Some("{}".into())));
-            }
-            (Some(Life::Running { .. }), Outcome::Failure(reason)) => self.end(it, failed(reason)),
-            (_, _) => {}
-        }
-    }
-
-    fn end(&mut self, it: AttemptRef, phase: AttemptPhase) {
-        let started_at = match self.attempts.get(&it) {
-            Some(Life::Running { since }) => Some(*since),
-            _ => None,
-        };
-        let ended_at = Some(self.launchers_now(it));
-        let report = AttemptReport { started_at, ended_at, ..bare(it, phase) };
-        self.attempts.insert(it, Life::Ended(report));
-    }
-
-    /// The launcher's clock is up to 20 ms fast or slow.
-    fn launchers_now(&self, it: AttemptRef) -> Timestamp {
-        Timestamp(self.now.0 + u64::from((it.step.0 * 7 + it.attempt) % 41) - 20)
-    }
-
-    /// The launcher reports an attempt's present phase.
-    fn tell(&mut self, it: AttemptRef) {
-        self.reports.extend(self.attempts.get(&it).map(|life| match life {
-            Life::Starting => bare(it, AttemptPhase::Starting),
-            Life::Running { since } => {
-                AttemptReport { started_at: Some(*since), ..bare(it, AttemptPhase::Running) }
-            }
-            Life::Ended(report) => report.clone(),
-            Life::Never => bare(it, AttemptPhase::NotCreated),
-        }));
-    }
-
-    fn live(&self) -> Vec<AttemptRef> {
-        let lives = self.attempts.iter();
-        lives
-            .filter(|(_, life)| matches!(life, Life::Starting | Life::Running { .. }))
-            .map(|(it, _)| *it)
-            .collect()
     }
 
     fn pass_time(&mut self, ms: u64) {
@@ -350,45 +296,21 @@ impl<'a> World<'a> {
         if nothing_sent {
             self.commands.clear();
         }
-        self.run = load(&self.run);
+        self.run = self.store.load();
         self.sweep();
-    }
-
-    /// An attempt's host is gone.
-    fn vanish(&mut self, pick: u32) {
-        let live = self.live();
-        if !live.is_empty() {
-            let it = live[pick as usize % live.len()];
-            self.end(it, failed(FailureReason::Lost));
-            self.tell(it);
-        }
     }
 
     /// The store goes back; the launcher notices and tells all it knows.
     fn forget(&mut self, pick: u32) {
         let lost = pick as usize % 8 + 1;
         self.earlier.truncate(self.earlier.len().saturating_sub(lost - 1));
-        if let Some(run) = self.earlier.pop() {
-            self.run = load(&run);
+        if let Some(store) = self.earlier.pop() {
+            self.store = store;
+            self.run = self.store.load();
             for it in self.attempts.keys().copied().collect::<Vec<_>>() {
                 self.tell(it);
             }
             self.sweep();
         }
-    }
-}
-
-fn failed(reason: FailureReason) -> AttemptPhase {
-    AttemptPhase::Failed(Failure { reason, message: String::new(), exit_code: None, signal: None })
-}
-
-fn bare(it: AttemptRef, phase: AttemptPhase) -> AttemptReport {
-    AttemptReport {
-        step: it.step,
-        attempt: it.attempt,
-        phase,
-        created_at: None,
-        started_at: None,
-        ended_at: None,
     }
 }

@@ -30,6 +30,11 @@ pub(super) fn name(
     }
 }
 
+/// The key of a map as it stands in a field's path.
+pub(super) fn key(key: &str) -> String {
+    key.chars().take(limits::NAME_CHARS).collect()
+}
+
 /// Checks a description.
 pub(super) fn description(report: &mut impl Report, field: fmt::Arguments<'_>, text: &str) {
     let most = limits::DESCRIPTION_CHARS;

@@ -5,12 +5,17 @@ use std::collections::HashSet;
 use prost::Message as _;
 use windlass_proto::v1::{Parameter, ParameterType};
 
-use super::{Report as _, ViolationReason, Violations, field};
+use super::{Report, ViolationReason, field, scope::Parameters};
 use crate::{limits, name, quote::quote, value};
 
-pub(super) fn check(parameters: &[Parameter], violations: &mut Violations) {
+/// Types by name, for those who refer to them.
+pub(super) fn types(parameters: &[Parameter]) -> Parameters<'_> {
+    parameters.iter().map(|parameter| (parameter.name.as_str(), parameter.r#type())).collect()
+}
+
+pub(super) fn check(parameters: &[Parameter], report: &mut impl Report) {
     field::count(
-        violations,
+        report,
         format_args!("parameters"),
         "parameters",
         parameters.len(),
@@ -21,29 +26,29 @@ pub(super) fn check(parameters: &[Parameter], violations: &mut Violations) {
     for (at, parameter) in parameters.iter().enumerate() {
         let name = &parameter.name;
         field::name(
-            violations,
+            report,
             &name::IDENTIFIER,
             "a parameter",
             format_args!("parameters[{at}].name"),
             name,
         );
         if !seen.insert(name) {
-            violations.add(
+            report.add(
                 ViolationReason::DuplicateName,
                 format_args!("parameters[{at}].name"),
                 format_args!("there are two parameters {}; rename one", quote(name)),
             );
         }
         field::description(
-            violations,
+            report,
             format_args!("parameters[{at}].description"),
             &parameter.description,
         );
-        check_type(at, parameter, violations);
+        check_type(at, parameter, report);
         bytes += parameter.default_value.as_ref().map_or(0, prost_types::Value::encoded_len);
     }
     if bytes > limits::ARGUMENTS_BYTES {
-        violations.add(
+        report.add(
             ViolationReason::TooLarge,
             format_args!("parameters"),
             format_args!(
@@ -54,11 +59,11 @@ pub(super) fn check(parameters: &[Parameter], violations: &mut Violations) {
     }
 }
 
-fn check_type(at: usize, parameter: &Parameter, violations: &mut Violations) {
+fn check_type(at: usize, parameter: &Parameter, report: &mut impl Report) {
     let name = quote(&parameter.name);
     let kind = match ParameterType::try_from(parameter.r#type) {
         Ok(ParameterType::Unspecified) | Err(_) => {
-            violations.add(
+            report.add(
                 ViolationReason::UnknownValue,
                 format_args!("parameters[{at}].type"),
                 format_args!(
@@ -74,7 +79,7 @@ fn check_type(at: usize, parameter: &Parameter, violations: &mut Violations) {
     };
     let field = format_args!("parameters[{at}].default_value");
     if !value::is_of(default, kind) {
-        violations.add(
+        report.add(
             ViolationReason::TypeMismatch,
             field,
             format_args!(
@@ -84,7 +89,7 @@ fn check_type(at: usize, parameter: &Parameter, violations: &mut Violations) {
             ),
         );
     } else if !value::is_shallow(default) {
-        violations.add(
+        report.add(
             ViolationReason::TooLarge,
             field,
             format_args!(

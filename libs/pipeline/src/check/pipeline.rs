@@ -1,7 +1,12 @@
 //! Rules of the pipeline as a whole.
 
+use std::fmt;
+
 use prost::Message as _;
-use windlass_proto::{codec, v1};
+use windlass_proto::{
+    codec,
+    v1::{self, step::Work},
+};
 
 use super::{
     Report as _, ViolationReason, Violations,
@@ -37,10 +42,7 @@ fn labels(pipeline: &v1::Pipeline, violations: &mut Violations) {
         if !name::LABEL.allows(key) || !(value.is_empty() || name::LABEL.allows(value)) {
             violations.add(
                 ViolationReason::InvalidName,
-                format_args!(
-                    "labels[{}]",
-                    key.chars().take(limits::NAME_CHARS).collect::<String>()
-                ),
+                format_args!("labels[{}]", field::key(key)),
                 format_args!(
                     "the label {} = {} is unlawful; use {} in each",
                     quote(key),
@@ -57,29 +59,44 @@ const _: () = assert!(limits::STEPS == codec::STEPS_MAX, "one rule, in two place
 
 /// Whether looking at the parts would take too long.
 pub(super) fn is_too_large(pipeline: &v1::Pipeline, violations: &mut Violations) -> bool {
-    if pipeline.steps.len() > limits::STEPS {
-        violations.add(
-            ViolationReason::TooLarge,
-            format_args!("steps"),
-            format_args!(
-                "the pipeline has {} steps, and {} are the most; split it",
-                pipeline.steps.len(),
-                limits::STEPS
-            ),
-        );
-        return true;
+    let mut refuse = |message: fmt::Arguments<'_>| {
+        violations.add(ViolationReason::TooLarge, format_args!("steps"), message);
+        true
+    };
+    let count = sum(&pipeline.steps, limits::NESTING, &|_| 1)
+        + sum(&pipeline.exit_steps, limits::NESTING, &|_| 1);
+    if count > limits::STEPS {
+        let most = limits::STEPS;
+        return refuse(format_args!(
+            "the pipeline has {count} steps, and {most} are the most; split it"
+        ));
     }
     let bytes = pipeline.encoded_len();
     if bytes > limits::PIPELINE_BYTES {
-        violations.add(
-            ViolationReason::TooLarge,
-            format_args!("steps"),
-            format_args!(
-                "the pipeline has {bytes} bytes encoded, and {} are the most; split it",
-                limits::PIPELINE_BYTES
-            ),
-        );
-        return true;
+        return refuse(format_args!(
+            "the pipeline has {bytes} bytes encoded, and {} are the most; split it",
+            limits::PIPELINE_BYTES
+        ));
+    }
+    let conditions = sum(&pipeline.steps, limits::NESTING, &|step| step.when.len())
+        + sum(&pipeline.exit_steps, limits::NESTING, &|step| step.when.len());
+    if conditions > limits::CONDITIONS_BYTES {
+        return refuse(format_args!(
+            "the conditions of all steps have {conditions} bytes together, and {} are the most; \
+             put steps with the same condition into a group that has it",
+            limits::CONDITIONS_BYTES
+        ));
     }
     false
+}
+
+/// Something of all steps of a list and of those that lie in them, so many levels deep.
+fn sum(steps: &[v1::Step], levels: usize, of: &impl Fn(&v1::Step) -> usize) -> usize {
+    let below = levels.checked_sub(1);
+    let within = |step: &v1::Step| match (&step.work, below) {
+        (Some(Work::Group(group)), Some(below)) => sum(&group.steps, below, of),
+        (Some(Work::Branches(branches)), Some(below)) => sum(&branches.branches, below, of),
+        _ => 0,
+    };
+    steps.iter().map(|step| of(step) + within(step)).sum()
 }

@@ -1,125 +1,93 @@
-//! The names that a step may refer to.
+//! What can be named at a place of a pipeline.
+//!
+//! Names are looked for from the inside out: among the steps of the same list, then among those around the group that the
+//! list is of, and so on up to the pipeline or to a group that is self-contained.
 
-use std::collections::{HashMap, HashSet};
+mod lookup;
 
-use windlass_proto::v1;
+use std::collections::BTreeMap;
 
-use super::{Report, ViolationReason, Violations, field};
-use crate::{name, quote::quote, suggest::did_you_mean, template::Reference};
+use windlass_proto::v1::{self, ParameterType};
 
-/// Steps and parameters by name.
-pub(super) struct Scope<'a> {
-    pipeline: &'a v1::Pipeline,
-    steps: HashMap<&'a str, u32>,
-    parameters: HashSet<&'a str>,
+use super::names::Names;
+pub(super) use lookup::Mention;
+
+/// Types of parameters by name.
+pub(super) type Parameters<'a> = BTreeMap<&'a str, ParameterType>;
+
+/// What can be named at one place: a chain from the inside out.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a, 's> {
+    frame: Frame<'a, 's>,
+    up: Option<&'s Scope<'a, 's>>,
+    /// What the chain ends with, and its parameters.
+    whole: Whole,
+    parameters: &'s Parameters<'a>,
 }
 
-impl<'a> Scope<'a> {
-    /// Collects the names; reports steps whose name is unlawful or taken.
-    pub(super) fn new(pipeline: &'a v1::Pipeline, violations: &mut Violations) -> Self {
-        let mut steps = HashMap::with_capacity(pipeline.steps.len());
-        for (at, step) in (0..).zip(&pipeline.steps) {
-            field::name(
-                violations,
-                &name::STEP,
-                "a step",
-                format_args!("steps[{at}].name"),
-                &step.name,
-            );
-            if let Some(first) = steps.insert(step.name.as_str(), at) {
-                violations.add(
-                    ViolationReason::DuplicateName,
-                    format_args!("steps[{at}].name"),
-                    format_args!(
-                        "there are two steps {}, the first one is steps[{first}]; rename one",
-                        quote(&step.name)
-                    ),
-                );
-            }
-        }
-        let parameters =
-            pipeline.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
-        Self { pipeline, steps, parameters }
+/// One link of the chain.
+#[derive(Clone, Copy)]
+enum Frame<'a, 's> {
+    /// Steps of one list.
+    Steps(&'s Names<'a>),
+    /// Branches, none of which can be named.
+    Branches(&'a [v1::Step]),
+    /// The step that all further in lies in; it stands in the next list further out.
+    Within(&'a str),
+    /// The loop of the step of this name.
+    Loop(&'a str),
+}
+
+/// What sees nothing around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// The pipeline, seen from its steps.
+    Steps,
+    /// The pipeline, seen from its exit steps.
+    ExitSteps,
+    /// A self-contained group.
+    Group {
+        /// Whether it lies in an exit step.
+        in_exit: bool,
+    },
+}
+
+impl<'a, 's> Scope<'a, 's> {
+    /// The steps of what sees nothing around it.
+    pub(super) fn whole(
+        whole: Whole,
+        names: &'s Names<'a>,
+        parameters: &'s Parameters<'a>,
+    ) -> Self {
+        Self { frame: Frame::Steps(names), up: None, whole, parameters }
     }
 
-    /// Reports a dependency on a step that does not exist.
-    pub(super) fn dependency(&self, report: &mut impl Report, at: usize, name: &'a str) {
-        if !self.steps.contains_key(name) {
-            report.add(
-                ViolationReason::UnknownDependency,
-                format_args!("depends_on[{at}]"),
-                format_args!(
-                    "depends on {}, which is no step{}",
-                    quote(name),
-                    self.did_you_mean_step(name)
-                ),
-            );
-        }
+    /// The steps of a group that sees what is around it.
+    pub(super) fn group(&'s self, names: &'s Names<'a>) -> Self {
+        self.further_in(Frame::Steps(names))
     }
 
-    /// Reports a reference to what does not exist.
-    pub(super) fn reference(
-        &self,
-        report: &mut impl Report,
-        field: std::fmt::Arguments<'_>,
-        reference: Reference<'a>,
-    ) {
-        match reference {
-            Reference::Param(name) if !self.parameters.contains(name) => report.add(
-                ViolationReason::UnknownParameter,
-                field,
-                format_args!(
-                    "`{reference}`: there is no parameter {}{}",
-                    quote(name),
-                    did_you_mean(name, self.parameters.iter().copied())
-                        .or("; declare it under `parameters`")
-                ),
-            ),
-            Reference::Output { step, output } => {
-                self.output(report, field, reference, (step, output));
-            }
-            Reference::Param(_)
-            | Reference::RunId
-            | Reference::StepName
-            | Reference::StepAttempt => {}
-        }
+    /// The branches of a step.
+    pub(super) fn branches(&'s self, branches: &'a [v1::Step]) -> Self {
+        self.further_in(Frame::Branches(branches))
     }
 
-    fn output(
-        &self,
-        report: &mut impl Report,
-        field: std::fmt::Arguments<'_>,
-        reference: Reference<'a>,
-        (step, output): (&'a str, &'a str),
-    ) {
-        let Some(index) = self.steps.get(step) else {
-            return report.add(
-                ViolationReason::UnknownStep,
-                field,
-                format_args!(
-                    "`{reference}`: there is no step {}{}",
-                    quote(step),
-                    self.did_you_mean_step(step)
-                ),
-            );
-        };
-        let outputs = self.pipeline.steps[*index as usize].outputs.iter().map(String::as_str);
-        if !outputs.clone().any(|declared| declared == output) {
-            report.add(
-                ViolationReason::UnknownOutput,
-                field,
-                format_args!(
-                    "`{reference}`: step {} declares no output {}{}",
-                    quote(step),
-                    quote(output),
-                    did_you_mean(output, outputs).or("; add it to the step's `outputs`")
-                ),
-            );
-        }
+    /// What lies in a step of this list.
+    pub(super) fn within(&'s self, step: &'a str) -> Self {
+        self.further_in(Frame::Within(step))
     }
 
-    fn did_you_mean_step(&self, name: &'a str) -> impl std::fmt::Display {
-        did_you_mean(name, self.pipeline.steps.iter().map(|step| step.name.as_str()))
-            .or("; add such a step, or correct the name")
+    /// What is done for each item of the loop of a step of this list.
+    pub(super) fn in_loop(&'s self, step: &'a str) -> Self {
+        self.further_in(Frame::Loop(step))
+    }
+
+    fn further_in(&'s self, frame: Frame<'a, 's>) -> Self {
+        Self { frame, up: Some(self), ..*self }
+    }
+
+    /// Whether this is part of what exit steps do.
+    pub(super) fn is_exit(&self) -> bool {
+        matches!(self.whole, Whole::ExitSteps | Whole::Group { in_exit: true })
     }
 }

@@ -1,91 +1,69 @@
-//! Rules of one step.
-
-use std::{collections::HashSet, fmt};
+//! Rules of one step, whatever its work is.
 
 use windlass_proto::v1::{self, step::Work};
 
 use super::{
-    Report, ViolationReason, Violations,
+    List, Place, Report as _, ViolationReason, branches,
     field::{self, Shortest},
-    scope::Scope,
+    for_each, group, retry,
+    scope::{Mention, Scope},
     task,
+    walk::{StepCheck, Walk},
 };
-use crate::{compile, limits, name, quote::quote};
+use crate::{
+    condition::{Condition, ConditionError},
+    limits, name,
+    quote::quote,
+};
 
-/// Checks all steps.
+/// Checks the steps of a list.
 pub(super) fn check_all<'a>(
-    pipeline: &'a v1::Pipeline,
-    scope: &Scope<'a>,
-    violations: &mut Violations,
+    list: List<'_>,
+    steps: &'a [v1::Step],
+    scope: &Scope<'a, '_>,
+    walk: &mut Walk<'a>,
 ) {
-    let mut seen = HashSet::new();
-    let mut dependencies = 0_usize;
-    for (at, step) in pipeline.steps.iter().enumerate() {
-        let mut report = StepReport { violations, at, name: &step.name };
-        check(step, scope, &mut seen, &mut report);
-        dependencies += compile::dependencies(step).count();
-    }
-    if dependencies > limits::DEPENDENCIES {
-        violations.add(
-            ViolationReason::TooLarge,
-            format_args!("steps"),
-            format_args!(
-                "the steps have {dependencies} dependencies, and {} are the most; put a step between wide layers, \
-                 for the one to wait for it and it for the other",
-                limits::DEPENDENCIES
-            ),
-        );
+    for (at, step) in steps.iter().enumerate() {
+        let place = Place { list, at, name: &step.name };
+        check(step, scope, &mut StepCheck { walk, place });
     }
 }
 
-/// Names the step in all that is reported.
-struct StepReport<'a> {
-    violations: &'a mut Violations,
-    at: usize,
-    name: &'a str,
-}
-
-impl Report for StepReport<'_> {
-    fn add(
-        &mut self,
-        reason: ViolationReason,
-        field: fmt::Arguments<'_>,
-        message: fmt::Arguments<'_>,
-    ) {
-        self.violations.add(
-            reason,
-            format_args!("steps[{}].{field}", self.at),
-            format_args!("step {}: {message}", quote(self.name)),
-        );
-    }
-}
-
-/// `seen` is room for names, kept from step to step.
-fn check<'a>(
-    step: &'a v1::Step,
-    scope: &Scope<'a>,
-    seen: &mut HashSet<&'a str>,
-    report: &mut impl Report,
-) {
-    field::description(report, format_args!("description"), &step.description);
-    field::known::<v1::TriggerRule>(report, "trigger_rule", step.trigger_rule);
-    field::duration(
-        report,
-        "startup_timeout",
-        step.startup_timeout.as_ref(),
-        Shortest::MoreThanZero,
-    );
-    field::duration(report, "timeout", step.timeout.as_ref(), Shortest::MoreThanZero);
+/// Checks a step, which stands in the list that `scope` begins with.
+pub(super) fn check<'a>(step: &'a v1::Step, scope: &Scope<'a, '_>, check: &mut StepCheck<'a, '_>) {
+    field::description(check, format_args!("description"), &step.description);
+    field::known::<v1::TriggerRule>(check, "trigger_rule", step.trigger_rule);
     for (at, name) in step.depends_on.iter().enumerate() {
-        scope.dependency(report, at, name);
+        scope.dependency(check, at, name);
     }
-    if let Some(retry) = &step.retry {
-        check_retry(retry, report);
+    check.walk.dependencies += step.depends_on.len();
+    check_when(&step.when, scope, check);
+    if is_too_deep(step, check) {
+        return;
     }
-    check_outputs(&step.outputs, seen, report);
+    let in_loop = scope.in_loop(&step.name);
+    let each = match &step.for_each {
+        Some(for_each) => {
+            for_each::check(for_each, scope, check);
+            &in_loop
+        }
+        None => scope,
+    };
     match &step.work {
-        Some(Work::Task(task)) => task::check(task, scope, seen, report),
-        None => report.add(
+        Some(Work::Task(task)) => {
+            check_attempts(step, task, check);
+            task::check(task, each, check);
+        }
+        Some(Work::Group(group)) => {
+            refuse_attempts(step, "the steps of the group", check);
+            group::check(group, &step.name, each, check);
+        }
+        Some(Work::Branches(branches)) => {
+            refuse_attempts(step, "the branches", check);
+            branches::check(&branches.branches, &step.name, each, check);
+        }
+        Some(Work::Approval(_)) => check_approval(step, check),
+        None => check.add(
             ViolationReason::MissingWork,
             format_args!("task"),
             format_args!("does nothing; give it a command"),
@@ -93,61 +71,112 @@ fn check<'a>(
     }
 }
 
-fn check_outputs<'a>(outputs: &'a [String], seen: &mut HashSet<&'a str>, report: &mut impl Report) {
-    field::count(report, format_args!("outputs"), "outputs", outputs.len(), limits::OUTPUTS);
-    seen.clear();
+fn check_when<'a>(when: &str, scope: &Scope<'a, '_>, check: &mut StepCheck<'a, '_>) {
+    if when.is_empty() {
+        return;
+    }
+    let field = format_args!("when");
+    match Condition::parse(when) {
+        Ok(condition) => {
+            for reference in condition.references() {
+                let waits = scope.reference(check, field, Mention::Expression(reference));
+                check.walk.dependencies += usize::from(waits);
+            }
+        }
+        Err(error) => {
+            let reason = match error {
+                ConditionError::TooLong { .. } => ViolationReason::TooLarge,
+                _ => ViolationReason::InvalidCondition,
+            };
+            check.add(reason, field, format_args!("{error}"));
+        }
+    }
+}
+
+/// Whether a step has others within that lie too deep to be looked at.
+fn is_too_deep(step: &v1::Step, check: &mut StepCheck<'_, '_>) -> bool {
+    let field = match (&step.for_each, &step.work) {
+        (_, Some(Work::Group(_))) => "group",
+        (_, Some(Work::Branches(_))) => "branches",
+        (Some(_), _) => "for_each",
+        (None, Some(Work::Task(_) | Work::Approval(_)) | None) => return false,
+    };
+    let is_too_deep = check.place.depth() >= limits::NESTING;
+    if is_too_deep {
+        check.add(
+            ViolationReason::TooLarge,
+            format_args!("{field}"),
+            format_args!(
+                "groups, loops and branches lie more than {} deep in each other; flatten them",
+                limits::NESTING
+            ),
+        );
+    }
+    is_too_deep
+}
+
+/// Checks how a program is run.
+fn check_attempts<'a>(step: &'a v1::Step, task: &v1::Task, check: &mut StepCheck<'a, '_>) {
+    let startup_timeout = step.startup_timeout.as_ref();
+    field::duration(check, "startup_timeout", startup_timeout, Shortest::MoreThanZero);
+    field::duration(check, "timeout", step.timeout.as_ref(), Shortest::MoreThanZero);
+    if let Some(retry) = &step.retry {
+        let memory = task.resources.map_or(0, |resources| resources.memory_bytes);
+        retry::check(retry, memory, check);
+    }
+    let outputs = &step.outputs;
+    field::count(check, format_args!("outputs"), "outputs", outputs.len(), limits::OUTPUTS);
+    check.walk.seen.clear();
     for (at, output) in outputs.iter().enumerate() {
-        field::name(report, &name::IDENTIFIER, "an output", format_args!("outputs[{at}]"), output);
-        if !seen.insert(output) {
-            report.add(
+        let field = format_args!("outputs[{at}]");
+        field::name(check, &name::IDENTIFIER, "an output", field, output);
+        if !check.walk.seen.insert(output) {
+            check.add(
                 ViolationReason::DuplicateName,
-                format_args!("outputs[{at}]"),
+                field,
                 format_args!("declares the output {} twice; remove one", quote(output)),
             );
         }
     }
 }
 
-fn check_retry(retry: &v1::RetryPolicy, report: &mut impl Report) {
-    let most = limits::RETRIES;
-    for (field, limit) in
-        [("limit", retry.limit), ("system_limit", retry.system_limit.unwrap_or(0))]
-    {
-        if limit > most {
-            report.add(
-                ViolationReason::OutOfRange,
-                format_args!("retry.{field}"),
-                format_args!("`{field}` is {limit}; give a number from 0 to {most}"),
-            );
+/// Checks a step that waits for somebody's word.
+fn check_approval(step: &v1::Step, check: &mut StepCheck<'_, '_>) {
+    field::duration(check, "timeout", step.timeout.as_ref(), Shortest::MoreThanZero);
+    for (field, is_given, message) in [
+        ("retry", step.retry.is_some(), "an approval is not tried again; remove `retry`"),
+        (
+            "startup_timeout",
+            step.startup_timeout.is_some(),
+            "an approval starts nothing; limit how long it waits with `timeout`",
+        ),
+        (
+            "outputs",
+            !step.outputs.is_empty(),
+            "an approval outputs `approved_by` and `comment` and nothing else; remove `outputs`",
+        ),
+    ] {
+        if is_given {
+            let field = format_args!("{field}");
+            check.add(ViolationReason::Misplaced, field, format_args!("{message}"));
         }
     }
-    // Written so that NaN is refused.
-    if !(retry.factor == 0.0 || (1.0..=limits::RETRY_FACTOR).contains(&retry.factor)) {
-        report.add(
-            ViolationReason::OutOfRange,
-            format_args!("retry.factor"),
-            format_args!(
-                "`factor` is {}; give a number from 1 to {}",
-                retry.factor,
-                limits::RETRY_FACTOR
-            ),
-        );
-    }
-    if !(0.0..=1.0).contains(&retry.jitter) {
-        report.add(
-            ViolationReason::OutOfRange,
-            format_args!("retry.jitter"),
-            format_args!("`jitter` is {}; give a number from 0 to 1", retry.jitter),
-        );
-    }
-    field::duration(report, "retry.delay", retry.delay.as_ref(), Shortest::Zero);
-    field::duration(report, "retry.max_delay", retry.max_delay.as_ref(), Shortest::Zero);
-    let policy = compile::retry_policy(retry);
-    if policy.delay_ms > policy.max_delay_ms {
-        report.add(
-            ViolationReason::OutOfRange,
-            format_args!("retry.delay"),
-            format_args!("`delay` is longer than `max_delay` (one hour where it is not given); raise `max_delay`"),
-        );
+}
+
+/// Reports what only steps that run a program have.
+fn refuse_attempts(step: &v1::Step, within: &str, check: &mut StepCheck<'_, '_>) {
+    for (field, is_given) in [
+        ("retry", step.retry.is_some()),
+        ("startup_timeout", step.startup_timeout.is_some()),
+        ("timeout", step.timeout.is_some()),
+        ("outputs", !step.outputs.is_empty()),
+    ] {
+        if is_given {
+            check.add(
+                ViolationReason::Misplaced,
+                format_args!("{field}"),
+                format_args!("`{field}` is for steps that run a program; give it to {within}"),
+            );
+        }
     }
 }

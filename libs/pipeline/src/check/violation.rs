@@ -44,7 +44,9 @@ macro_rules! reasons {
 reasons! {
     /// There is no step.
     EmptyPipeline = "EMPTY_PIPELINE",
-    /// A step says nothing of what it does.
+    /// A group without steps, or a choice without branches.
+    EmptyGroup = "EMPTY_GROUP",
+    /// A step says nothing of what it does, or several things.
     MissingWork = "MISSING_WORK",
     /// A command without a program.
     EmptyCommand = "EMPTY_COMMAND",
@@ -60,9 +62,25 @@ reasons! {
     UnknownOutput = "UNKNOWN_OUTPUT",
     /// A reference to a parameter that does not exist.
     UnknownParameter = "UNKNOWN_PARAMETER",
+    /// A reference to the item of a loop that is not around.
+    UnknownLoop = "UNKNOWN_LOOP",
     /// A reference that is not well formed, or stands where none may stand.
     InvalidReference = "INVALID_REFERENCE",
-    /// Steps that wait for each other.
+    /// A condition that is no expression, or names what no condition may name.
+    InvalidCondition = "INVALID_CONDITION",
+    /// A loop without items, or over what is no list.
+    InvalidItems = "INVALID_ITEMS",
+    /// What steps of this kind do not have.
+    Misplaced = "MISPLACED",
+    /// A retry rule that lists no failure, or says nothing of what is done.
+    EmptyRule = "EMPTY_RULE",
+    /// A setting that another one keeps from ever having an effect.
+    Contradiction = "CONTRADICTION",
+    /// What can never run, or never apply.
+    Unreachable = "UNREACHABLE",
+    /// A file that cannot be used.
+    UnusableFile = "UNUSABLE_FILE",
+    /// Steps or files that wait for each other.
     Cycle = "CYCLE",
     /// A duration that is negative, too long or no duration.
     InvalidDuration = "INVALID_DURATION",

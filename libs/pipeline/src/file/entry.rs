@@ -1,4 +1,4 @@
-//! What may be written as one value or, in the long form, as a map.
+//! What may be written in more than one way.
 
 use std::{borrow::Cow, fmt};
 
@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{
-        Error, MapAccess, SeqAccess, Visitor,
+        Error, MapAccess, SeqAccess, Unexpected, Visitor,
         value::{MapAccessDeserializer, SeqAccessDeserializer},
     },
 };
@@ -17,7 +17,7 @@ use crate::limits;
 
 /// How failures are tried again: the limit alone, or a map.
 #[derive(Debug, Clone)]
-pub(crate) struct RetryEntry(pub(crate) format::Retry);
+pub(crate) struct RetryEntry(pub(crate) Box<format::Retry>);
 
 impl<'de> Deserialize<'de> for RetryEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -33,11 +33,12 @@ impl<'de> Deserialize<'de> for RetryEntry {
             fn visit_u64<E: Error>(self, limit: u64) -> Result<RetryEntry, E> {
                 // What does not fit is refused by the rules, which know the range.
                 let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-                Ok(RetryEntry(format::Retry { limit: Some(limit), ..format::Retry::default() }))
+                let retry = format::Retry { limit: Some(limit), ..format::Retry::default() };
+                Ok(RetryEntry(Box::new(retry)))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RetryEntry, A::Error> {
-                format::Retry::deserialize(MapAccessDeserializer::new(map)).map(RetryEntry)
+                Box::deserialize(MapAccessDeserializer::new(map)).map(RetryEntry)
             }
         }
 
@@ -128,5 +129,93 @@ impl JsonSchema for ParameterEntry {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let long = generator.subschema_for::<format::Parameter>();
         json_schema!({"anyOf": [{"type": ["string", "number", "boolean", "array"]}, long]})
+    }
+}
+
+/// That a step is an approval, which has nothing else to say.
+#[derive(Debug)]
+pub(crate) struct ApprovalEntry;
+
+impl<'de> Deserialize<'de> for ApprovalEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Empty;
+
+        impl<'de> Visitor<'de> for Empty {
+            type Value = ApprovalEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`{}`: what else there is to say stands beside it, such as `timeout`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ApprovalEntry, A::Error> {
+                match map.next_key::<Cow<'_, str>>()? {
+                    None => Ok(ApprovalEntry),
+                    Some(key) => Err(A::Error::invalid_value(Unexpected::Str(&key), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Empty)
+    }
+}
+
+impl JsonSchema for ApprovalEntry {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ApprovalEntry".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "maxProperties": 0})
+    }
+}
+
+/// A condition; a truth counts as the text it is written as.
+#[derive(Debug)]
+pub(crate) struct When(pub(crate) String);
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Condition;
+
+        impl Visitor<'_> for Condition {
+            type Value = When;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a condition such as params.rate > 0.5; leave `when` out for none")
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<When, E> {
+                Ok(When(value.to_string()))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<When, E> {
+                if text.trim().is_empty() {
+                    return Err(E::invalid_value(Unexpected::Str(text), &self));
+                }
+                Ok(When(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(Condition)
+    }
+}
+
+impl JsonSchema for When {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "When".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let text =
+            json_schema!({"type": "string", "minLength": 1, "maxLength": limits::CONDITION_BYTES});
+        json_schema!({"anyOf": [text, {"type": "boolean"}]})
     }
 }

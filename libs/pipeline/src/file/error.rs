@@ -1,6 +1,6 @@
 //! What is wrong with a file, and where.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use serde_saphyr::{
     Error as YamlError, ExternalMessageSource, MessageFormatter as _, UserMessageFormatter,
@@ -27,15 +27,20 @@ impl Position {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// The file, where it is one that is used by the one that was read.
+    pub file: Option<PathBuf>,
     /// Where, as far as that is known.
     pub position: Option<Position>,
     /// For people: what is wrong, and what to do.
     pub message: String,
 }
 
-/// `12:5: message`, so that a file's name and a colon may be put in front.
+/// `12:5: message`, so that a file's name and a colon may be put in front; `other.yaml:12:5: message` of a file that is used.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}:", file.display())?;
+        }
         if let Some(Position { line, column }) = self.position {
             write!(f, "{line}:{column}: ")?;
         }
@@ -86,6 +91,7 @@ impl FileError {
 
     pub(super) fn too_large(bytes: usize) -> Self {
         Self::TooLarge(Problem {
+            file: None,
             position: None,
             message: format!(
                 "the file has {bytes} bytes, and {} MiB are the most; submit a pipeline of this size through the API",
@@ -101,12 +107,13 @@ impl FileError {
             "the byte at offset {} (line {line}) is not UTF-8; save the file as UTF-8",
             valid.len()
         );
-        Self::NotUtf8(Problem { position: None, message })
+        Self::NotUtf8(Problem { file: None, position: None, message })
     }
 
-    pub(super) fn yaml(error: &YamlError) -> Self {
+    /// `file` is none for the file that was given to be read.
+    pub(super) fn yaml(file: Option<PathBuf>, error: &YamlError) -> Self {
         let position = error.location().and_then(Position::new);
-        Self::Syntax(Problem { position, message: describe(error) })
+        Self::Syntax(Problem { file, position, message: describe(error) })
     }
 }
 
@@ -170,6 +177,9 @@ fn describe(error: &YamlError) -> String {
         }
         YamlError::Unexpected { expected: "mapping start", .. } => {
             "this must be a map of keys to values".to_owned()
+        }
+        YamlError::Unexpected { expected: "sequence start", .. } => {
+            "this must be a list, such as [a, b]".to_owned()
         }
         YamlError::Unexpected { expected: "string scalar", .. } => "this must be a text".to_owned(),
         YamlError::Eof { .. } => "the file ends too early, or is empty".to_owned(),

@@ -4,9 +4,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    collection::{Named, NamedTexts, OneOrMany, Words},
-    entry::{ParameterEntry, RetryEntry},
+    cache::{CacheEntry, CacheKeyEntry, CacheSwitch},
+    collection::{Named, NamedTexts, OneOrMany, Text, Words},
+    entry::{ApprovalEntry, ParameterEntry, RetryEntry, When},
+    for_each::{ForEachEntry, Items},
+    outputs::OutputsEntry,
     quantity::{Duration, Memory, whole_number},
+    rules::{ExitCodes, Signal},
+    yaml::present,
 };
 
 /// A pipeline: steps, and in which order they run.
@@ -39,12 +44,22 @@ pub(crate) struct Pipeline {
     /// From the run's start to its end, pauses left out.
     #[serde(default)]
     pub(crate) timeout: Option<Duration>,
+    /// `false` switches the cache of all steps off.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) cache: Option<CacheSwitch>,
     /// What all steps have unless they say otherwise.
     #[serde(default)]
     pub(crate) defaults: Defaults,
     /// The steps by name: lower-case letters, digits, `-` and `_`; a letter first; at most 63 characters.
     #[schemars(extend("minProperties" = 1, "propertyNames" = {"pattern": "^[a-z][a-z0-9_-]{0,62}$"}))]
     pub(crate) steps: Named<Step>,
+    /// Steps that run once all others have ended, whatever happened.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": "^[a-z][a-z0-9_-]{0,62}$"}))]
+    pub(crate) exit_steps: Named<Step>,
+    /// What a step that uses this file outputs: by name, one reference each to an output of one of the `steps`.
+    #[serde(default)]
+    pub(crate) outputs: Named<String>,
 }
 
 /// What the rest of a run does once a step has failed for good.
@@ -118,12 +133,23 @@ pub(crate) struct Defaults {
     /// What an attempt may use.
     #[serde(default)]
     pub(crate) resources: Option<Resources>,
+    /// Whether results are kept and taken, and what they depend on; off by default.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) cache: Option<CacheEntry>,
 }
 
-/// A step: one program, run once its dependencies have ended.
+/// A step: a program, several steps used like one, one of several, or somebody's word; run once its dependencies have ended.
+// What most steps leave out is boxed: a file may have a million of them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["run"]}, {"required": ["command"]}]))]
+#[schemars(extend("oneOf" = [
+    {"required": ["run"]},
+    {"required": ["command"]},
+    {"required": ["steps"]},
+    {"required": ["use"]},
+    {"required": ["branches"]},
+    {"required": ["approval"]},
+]))]
 pub(crate) struct Step {
     /// A POSIX shell script, run by `/bin/sh -eu`. May not hold references: put them into `env`.
     #[serde(default)]
@@ -140,9 +166,36 @@ pub(crate) struct Step {
     /// When this step runs once its dependencies have ended; `all_succeeded` by default.
     #[serde(default)]
     pub(crate) trigger_rule: Option<TriggerRule>,
-    /// The names of the values this step writes; a single name, or a list.
+    /// A condition, an expression in CEL; where it is false, the step is skipped.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) when: Option<When>,
+    /// What the step is done for once each: a list, a number of times, a reference to a list, or a map.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) for_each: Option<Box<ForEachEntry>>,
+    /// Steps within this one, by name.
     #[serde(default)]
-    pub(crate) outputs: OneOrMany,
+    #[schemars(extend("minProperties" = 1, "propertyNames" = {"pattern": "^[a-z][a-z0-9_-]{0,62}$"}))]
+    pub(crate) steps: Option<Box<Named<Step>>>,
+    /// Another pipeline file, whose steps are within this one; relative to this file.
+    #[serde(default, rename = "use")]
+    pub(crate) used: Option<String>,
+    /// Alternatives by name: the first whose `when` is true, or that has none, runs.
+    #[serde(default)]
+    #[schemars(extend("minProperties" = 1, "propertyNames" = {"pattern": "^[a-z][a-z0-9_-]{0,62}$"}))]
+    pub(crate) branches: Option<Box<Named<Step>>>,
+    /// `{}`: the step waits until somebody approves or rejects it. It outputs `approved_by` and `comment`.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) approval: Option<ApprovalEntry>,
+    /// Parameters of the steps within, which then see nothing else of what is around them.
+    #[serde(default)]
+    pub(crate) parameters: Option<Box<Named<ParameterEntry>>>,
+    /// Values of the parameters of the steps within. May hold references.
+    #[serde(default)]
+    pub(crate) arguments: Option<Box<Named<serde_json::Value>>>,
+    /// The names of the values that the program writes: a single name, or a list. For steps within: by name, one reference each
+    /// to an output of one of them.
+    #[serde(default)]
+    pub(crate) outputs: OutputsEntry,
     /// For people.
     #[serde(default)]
     #[schemars(length(max = 4096))]
@@ -168,6 +221,41 @@ pub(crate) struct Step {
     /// What an attempt may use.
     #[serde(default)]
     pub(crate) resources: Option<Resources>,
+    /// Whether results are kept and taken, and what they depend on; off by default.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) cache: Option<CacheEntry>,
+}
+
+/// What a result depends on besides the program with its arguments and variables, in the long form.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cache {
+    /// Whatever else the result depends on: a text, or a list of texts. May hold references.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) key: Option<CacheKeyEntry>,
+    /// How old a result may be to be taken; 30 days by default.
+    #[serde(default)]
+    pub(crate) max_age: Option<Duration>,
+    /// Any text: another one than before leaves all results behind that were kept.
+    #[serde(default)]
+    pub(crate) salt: Option<Text>,
+}
+
+/// What a step is done for once each, in the long form.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["items"]}, {"required": ["count"]}]))]
+pub(crate) struct ForEach {
+    /// A list, or a reference to one.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) items: Option<Items>,
+    /// How many times: the items are the numbers from 0 on.
+    #[serde(default, deserialize_with = "whole_number")]
+    #[schemars(range(max = 10_000_000))]
+    pub(crate) count: Option<u32>,
+    /// The most items at once; no limit by default.
+    #[serde(default, deserialize_with = "whole_number")]
+    pub(crate) max_parallelism: Option<u32>,
 }
 
 /// When a step runs once its dependencies have ended; otherwise it is skipped.
@@ -210,6 +298,74 @@ pub(crate) struct Retry {
     #[serde(default, deserialize_with = "whole_number")]
     #[schemars(range(max = 10_000))]
     pub(crate) system_limit: Option<u32>,
+    /// What is done about some failures. The first rule that lists a failure decides; a failure that none lists is retried.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub(crate) rules: Vec<RetryRule>,
+    /// By which each attempt that runs out of memory raises the `memory` of those after it; nothing is raised by default.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) memory_factor: Option<f64>,
+    /// The most that memory is raised to; no limit by default.
+    #[serde(default)]
+    pub(crate) max_memory: Option<Memory>,
+}
+
+/// What is done about failures of some kinds.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryRule {
+    /// Failures of these kinds.
+    #[serde(default)]
+    pub(crate) reasons: Vec<FailureReason>,
+    /// Failures by these exit codes: numbers, or ranges such as `100-110`.
+    #[serde(default)]
+    pub(crate) exit_codes: Vec<ExitCodes>,
+    /// Failures by these signals: names such as `SIGKILL`, or numbers.
+    #[serde(default)]
+    pub(crate) signals: Vec<Signal>,
+    /// What is done about them.
+    pub(crate) action: RetryAction,
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FailureReason {
+    /// The program ended with an exit code other than 0, whichever.
+    ExitCode,
+    /// A signal ended the program, whichever.
+    Signal,
+    /// The program used more memory than it may.
+    OutOfMemory,
+    /// The step's `timeout` passed.
+    Timeout,
+    /// The program does not exist, may not be executed, or refers to a value that is not there.
+    CannotStart,
+    /// A declared output is missing, or what was written is not JSON.
+    OutputInvalid,
+    /// The attempt did not run within the `startup_timeout`.
+    StartupTimeout,
+    /// The attempt vanished with its host.
+    Lost,
+    /// The attempt could not be created.
+    LaunchFailed,
+    /// The attempt's host had it go, for room or for maintenance.
+    Evicted,
+    /// The image of the program could not be had.
+    ImagePull,
+}
+
+/// What is done about a failure.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RetryAction {
+    /// The step is tried again, as long as its budget of retries holds.
+    Retry,
+    /// The step has failed, whatever its budget holds.
+    Fail,
+    /// The step has succeeded, without outputs.
+    Ignore,
 }
 
 /// What an attempt may use.

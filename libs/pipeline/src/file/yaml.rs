@@ -26,6 +26,13 @@ pub(super) fn read_with<T>(
     serde_saphyr::with_deserializer_from_str_with_options(text, strict(), read)
 }
 
+/// Reads a value that must be there where its key is: a condition that was forgotten is none that is true.
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 fn strict() -> Options {
     options! {
         budget: budget! {

@@ -2,7 +2,7 @@
 
 use windlass_engine::{
     reason::Failure,
-    record::{AttemptEnd, AttemptRecord, StepIndex},
+    record::{AttemptEnd, AttemptRecord, CacheSource, StepIndex},
 };
 
 use super::{
@@ -15,6 +15,7 @@ const SUCCEEDED: u8 = 0;
 const FAILED: u8 = 1;
 const CANCELLED: u8 = 2;
 const WITHDRAWN: u8 = 3;
+const CACHED: u8 = 4;
 
 pub(crate) fn encode_attempt(record: &AttemptRecord) -> Vec<u8> {
     let mut bytes = vec![FORMAT];
@@ -31,6 +32,12 @@ pub(crate) fn encode_attempt(record: &AttemptRecord) -> Vec<u8> {
         }
         AttemptEnd::Cancelled(cause) => bytes.extend([CANCELLED, stop_cause_number(*cause)]),
         AttemptEnd::Withdrawn => bytes.push(WITHDRAWN),
+        AttemptEnd::Cached(CacheSource { run, step, ended_at }) => {
+            bytes.push(CACHED);
+            bytes.extend(ended_at.0.to_le_bytes());
+            // Neither has a space in it.
+            bytes.extend_from_slice(format!("{run} {step}").as_bytes());
+        }
     }
     bytes
 }
@@ -54,6 +61,7 @@ pub(crate) fn decode_attempt(
             AttemptEnd::Cancelled(known?)
         }
         WITHDRAWN => AttemptEnd::Withdrawn,
+        CACHED => AttemptEnd::Cached(decode_source(&mut reader)?),
         other => return Err(reader.means_nothing("end", other)),
     };
     reader.end(AttemptRecord { step, attempt, queued_at, started_at, ended_at, end })
@@ -69,6 +77,13 @@ fn decode_failure(reader: &mut Reader<'_>) -> Result<Failure, DecodeError> {
     })
 }
 
+fn decode_source(reader: &mut Reader<'_>) -> Result<CacheSource, DecodeError> {
+    let ended_at = reader.time()?;
+    let names = reader.text()?;
+    let (run, step) = names.split_once(' ').unwrap_or((&names, ""));
+    Ok(CacheSource { run: run.to_owned(), step: step.to_owned(), ended_at })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +91,7 @@ mod tests {
     use windlass_engine::time::Timestamp;
 
     fn ends() -> impl Strategy<Value = AttemptEnd> {
-        let failure = (1..10_u8, ".*", any::<Option<i32>>(), any::<Option<i32>>()).prop_map(
+        let failure = (1..13_u8, ".*", any::<Option<i32>>(), any::<Option<i32>>()).prop_map(
             |(reason, message, exit_code, signal)| {
                 let reason = failure_reason(reason).unwrap();
                 AttemptEnd::Failed(Failure { reason, message, exit_code, signal })
@@ -87,6 +102,9 @@ mod tests {
             failure,
             (1..5_u8).prop_map(|cause| AttemptEnd::Cancelled(stop_cause(cause).unwrap())),
             Just(AttemptEnd::Withdrawn),
+            ("[a-z0-9_]*", "[a-z0-9.]*", any::<u64>()).prop_map(|(run, step, time)| {
+                AttemptEnd::Cached(CacheSource { run, step, ended_at: Timestamp(time) })
+            }),
         ]
     }
 

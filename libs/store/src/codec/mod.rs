@@ -1,16 +1,22 @@
 //! The stored form of the engine's records: little-endian, without padding, the same in every store that keeps bytes.
 //!
-//! A step's record is the one that there are a million of: it has a fixed size and a form of its own ([`step`]). The
-//! others ([`run`], [`attempt`]) begin with [`FORMAT`], but for [`submission`], which can grow by itself. What cannot be understood is an error, never a panic.
+//! A step's record is the one that there are a million of: it has a fixed size and a form of its own ([`step`]); so have
+//! expansions ([`expansion`]), which lie behind each other. The others ([`run`], [`attempt`]) begin with [`FORMAT`], but for
+//! [`submission`], [`cache_entry`] and [`order`], which can grow by themselves. What cannot be understood is an error, never a panic.
 
 mod attempt;
+mod cache_entry;
+mod expansion;
 mod number;
+mod order;
 mod run;
 mod step;
 mod submission;
 
 pub(crate) use attempt::{decode_attempt, encode_attempt};
-pub(crate) use number::{order, order_number};
+pub(crate) use cache_entry::{decode_cache_entry, encode_cache_entry};
+pub(crate) use expansion::{EXPANSION_SIZE, decode_expansions, encode_expansions};
+pub(crate) use order::{decode_order, encode_order};
 pub(crate) use run::{decode_run, encode_run};
 pub(crate) use step::{STEP_SIZE, decode_step, encode_step};
 pub(crate) use submission::{decode_submission, encode_submission};

@@ -1,7 +1,6 @@
 //! The numbers that stand for the words of the engine. Stored, and so the same for ever.
 
 use windlass_engine::{
-    event::Order,
     reason::{FailureReason, Reason, StopCause},
     record::{RunState, StepState},
 };
@@ -11,13 +10,14 @@ pub(super) fn step_state(number: u8) -> Option<StepState> {
     StepState::ALL.get(usize::from(number)).copied()
 }
 
-const RUN_STATES: [RunState; 6] = [
+const RUN_STATES: [RunState; 7] = [
     RunState::Pending,
     RunState::Running,
     RunState::Stopping,
     RunState::Succeeded,
     RunState::Failed,
     RunState::Cancelled,
+    RunState::Exiting,
 ];
 
 /// From 0.
@@ -58,6 +58,10 @@ pub(super) fn failure_reason_number(reason: FailureReason) -> u8 {
         FailureReason::StartupTimeout => 7,
         FailureReason::Lost => 8,
         FailureReason::LaunchFailed => 9,
+        FailureReason::ExpressionInvalid => 10,
+        FailureReason::Evicted => 11,
+        FailureReason::ImagePull => 12,
+        FailureReason::Rejected => 13,
     }
 }
 
@@ -73,6 +77,10 @@ pub(super) fn failure_reason(number: u8) -> Option<FailureReason> {
         7 => Some(FailureReason::StartupTimeout),
         8 => Some(FailureReason::Lost),
         9 => Some(FailureReason::LaunchFailed),
+        10 => Some(FailureReason::ExpressionInvalid),
+        11 => Some(FailureReason::Evicted),
+        12 => Some(FailureReason::ImagePull),
+        13 => Some(FailureReason::Rejected),
         _ => None,
     }
 }
@@ -90,6 +98,9 @@ pub(super) fn reason_number(reason: Reason) -> u8 {
         Reason::UpstreamCancelled => 3,
         Reason::TriggerRuleNotMet => 4,
         Reason::Withdrawn => 5,
+        Reason::ConditionFalse => 6,
+        Reason::StepFailed => 7,
+        Reason::Cached => 8,
         Reason::RunStopped(cause) => RUN_STOPPED + stop_cause_number(cause),
         Reason::Failure(failure) => FAILURE + failure_reason_number(failure),
     }
@@ -104,29 +115,11 @@ pub(super) fn reason(number: u8) -> Option<Reason> {
         3 => Some(Reason::UpstreamCancelled),
         4 => Some(Reason::TriggerRuleNotMet),
         5 => Some(Reason::Withdrawn),
+        6 => Some(Reason::ConditionFalse),
+        7 => Some(Reason::StepFailed),
+        8 => Some(Reason::Cached),
         FAILURE.. => failure_reason(number - FAILURE).map(Reason::Failure),
         RUN_STOPPED.. => stop_cause(number - RUN_STOPPED).map(Reason::RunStopped),
-        _ => None,
-    }
-}
-
-/// From 1.
-pub(crate) fn order_number(order: Order) -> u8 {
-    match order {
-        Order::Cancel => 1,
-        Order::Pause => 2,
-        Order::Resume => 3,
-        Order::Retry => 4,
-    }
-}
-
-/// The inverse of [`order_number`].
-pub(crate) fn order(number: u8) -> Option<Order> {
-    match number {
-        1 => Some(Order::Cancel),
-        2 => Some(Order::Pause),
-        3 => Some(Order::Resume),
-        4 => Some(Order::Retry),
         _ => None,
     }
 }
@@ -149,10 +142,7 @@ mod tests {
             if let Some(state) = run_state(number) {
                 assert_eq!(state as u8, number);
             }
-            if let Some(order) = order(number) {
-                assert_eq!(order_number(order), number);
-            }
         }
-        assert_eq!(known, 6 + 4 + 9);
+        assert_eq!(known, 9 + 4 + 13);
     }
 }

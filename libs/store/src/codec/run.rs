@@ -1,4 +1,4 @@
-//! The stored form of a run's own state: about 100 bytes, whatever the number of its steps; and the defect that ended it, where
+//! The stored form of a run's own state: about 115 bytes, whatever the number of its steps; and the defect that ended it, where
 //! one did.
 
 use windlass_engine::record::{RunRecord, StepIndex, StepState};
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Of the longest form without a defect.
-const MAX_SIZE: usize = 101;
+const MAX_SIZE: usize = 117;
 
 pub(crate) fn encode_run(record: &RunRecord) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MAX_SIZE);
@@ -26,6 +26,7 @@ pub(crate) fn encode_run(record: &RunRecord) -> Vec<u8> {
     bytes.extend(record.ended_at.0.to_le_bytes());
     bytes.extend(record.last_start_at.0.to_le_bytes());
     bytes.extend(record.counts.iter().flat_map(|count| count.to_le_bytes()));
+    bytes.extend(record.exit_at.0.to_le_bytes());
     bytes.extend_from_slice(record.defect.as_deref().unwrap_or_default().as_bytes());
     bytes
 }
@@ -56,6 +57,7 @@ pub(crate) fn decode_run(bytes: &[u8]) -> Result<RunRecord, DecodeError> {
         *count = reader.u32()?;
     }
     record.counts = counts;
+    record.exit_at = reader.time()?;
     let defect = reader.text()?;
     record.defect = (!defect.is_empty()).then(|| defect.into());
     reader.end(record)
@@ -70,12 +72,12 @@ mod tests {
     proptest! {
         #[test]
         fn a_run_is_read_as_it_was_written_and_no_part_of_it_is_a_run(
-            state in 0..6_u8,
+            state in 0..7_u8,
             cause in 0..5_u8,
             failed_step: Option<u32>,
             paused_at: Option<u64>,
             numbers: [u32; 2],
-            times: [u64; 4],
+            times: [u64; 5],
             counts: [u32; StepState::COUNT],
             defect in prop::option::of(".+"),
         ) {
@@ -89,7 +91,8 @@ mod tests {
                 retries: numbers[1],
                 started_at: Timestamp(times[1]),
                 ended_at: Timestamp(times[2]),
-                last_start_at: Timestamp(times[3]),
+                exit_at: Timestamp(times[3]),
+                last_start_at: Timestamp(times[4]),
                 counts,
                 defect: None,
             };

@@ -99,7 +99,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_step_is_read_as_it_was_written(
-            state in 0..11_u8,
+            state in 0..13_u8,
             reason_byte in any::<u8>().prop_filter_map("no reason", reason),
             failures: u16,
             losses: u16,

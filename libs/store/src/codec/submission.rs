@@ -22,6 +22,8 @@ struct Stored {
     rerun_of: Option<String>,
     #[prost(uint32, tag = "6")]
     steps: u32,
+    #[prost(bool, tag = "7")]
+    no_cache: bool,
 }
 
 pub(crate) fn encode_submission(submission: &Submission) -> Vec<u8> {
@@ -32,6 +34,7 @@ pub(crate) fn encode_submission(submission: &Submission) -> Vec<u8> {
         arguments_json: submission.arguments_json.clone(),
         rerun_of: submission.rerun_of.map(|run| run.to_string()),
         steps: submission.steps,
+        no_cache: submission.no_cache,
     };
     let mut bytes = submission.digest.to_vec();
     bytes.extend(stored.encode_to_vec());
@@ -54,5 +57,6 @@ pub(crate) fn decode_submission(id: RunId, bytes: &[u8]) -> Result<Submission, S
         digest: *digest,
         rerun_of: rerun_of.map_err(|error| damaged(format!("{error}")))?,
         steps: stored.steps,
+        no_cache: stored.no_cache,
     })
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use windlass_engine::{
+    layout::Expansion,
     reason::{Failure, FailureReason, Reason},
     record::{AttemptEnd, AttemptRecord, RunRecord, RunState, StepIndex, StepRecord, StepState},
     time::Timestamp,
@@ -29,6 +30,7 @@ pub(super) fn new_run(number: u32, steps: u32) -> NewRun {
             arguments_json: r#"{"day":"2025-01-01"}"#.into(),
             digest: [number.to_le_bytes()[0]; 32],
             rerun_of: (number > 0).then(|| run_id(0)),
+            no_cache: number > 0,
             steps,
         },
         pipeline: format!("the pipeline of {number}").into(),
@@ -57,8 +59,17 @@ pub(super) fn commit_to(view: &RunView) -> Commit {
         steps: Vec::new(),
         attempts: Vec::new(),
         outputs: Vec::new(),
+        expansions: Vec::new(),
+        step_count: view.step_count,
         orders_taken: None,
     }
+}
+
+/// Has a loop expand in this commit: to so many items of so many steps each.
+pub(super) fn expand(commit: &mut Commit, step: u32, items: u32, steps_each: u32) {
+    let first = StepIndex(commit.step_count);
+    commit.expansions.push(Expansion { step: StepIndex(step), first, items });
+    commit.step_count += items * steps_each;
 }
 
 /// Commits one and tells the new version.

@@ -12,7 +12,7 @@ use windlass_engine::{
 use super::fixture::{
     attempt, commit, commit_to, create, new_run, output, read, run_id, step_record,
 };
-use crate::{Committed, Created, NewRun, RunQuery, Store, StoreError, StoredRun, Version};
+use crate::{Committed, Created, NewRun, Placed, RunQuery, Store, StoreError, StoredRun, Version};
 
 /// The store's time does not go back, and a run was created between two moments of it.
 pub async fn time_goes_forward(store: Arc<dyn Store>) {
@@ -27,13 +27,12 @@ pub async fn a_created_run_is_read_as_it_was_submitted(store: Arc<dyn Store>) {
     let NewRun { submission, pipeline, record } = new_run(1, 70);
     let view = create(&*store, 1, 70).await;
     assert_eq!(*view.submission, submission);
-    assert_eq!((view.version.number, &view.record), (1, &record));
+    assert_eq!((view.version.number, &view.record, view.step_count), (1, &record, 70));
     let loaded = store.load(run_id(1)).await;
     let steps = vec![StepRecord::default(); 70];
-    assert_eq!(
-        loaded,
-        Ok(Some(StoredRun { view, steps, pipeline: pipeline.clone(), orders: vec![] }))
-    );
+    let (expansions, orders) = (vec![], vec![]);
+    let expected = StoredRun { view, steps, expansions, pipeline: pipeline.clone(), orders };
+    assert_eq!(loaded, Ok(Some(expected)));
     assert_eq!(store.read_pipeline(run_id(1)).await, Ok(Some(pipeline)));
     assert_eq!(store.read_record(run_id(1)).await, Ok(Some((Version::FIRST, record))));
 }
@@ -195,7 +194,7 @@ pub async fn nothing_is_known_of_an_unknown_run(store: Arc<dyn Store>) {
     let mut change = commit_to(&create(&*store, 2, 1).await);
     change.run = run_id(1);
     assert_that_nothing_is_known_of_run_1(&*store).await;
-    assert_eq!(store.place_order(run_id(1), Order::Cancel).await, Ok(false));
+    assert_eq!(store.place_order(run_id(1), Order::Cancel).await, Ok(Placed::NoRun));
     assert_eq!(store.commit(vec![change]).await, Ok(vec![Committed::Conflict]));
     assert_eq!(store.commit(vec![]).await, Ok(vec![]));
 }
@@ -208,6 +207,7 @@ async fn assert_that_nothing_is_known_of_run_1(store: &dyn Store) {
     assert_eq!(store.remove_damaged(run).await, Ok(false));
     assert_eq!(store.read_pipeline(run).await, Ok(None));
     assert_eq!(store.read_orders(run).await, Ok(vec![]));
+    assert_eq!(store.read_expansions(run, 0).await, Ok(None));
     assert_eq!(store.read_step_range(run, 0..1).await, Ok(None));
     assert_eq!(store.read_steps(run, &[step]).await, Ok(None));
     assert_eq!(store.read_attempts(run, step).await, Ok(vec![]));

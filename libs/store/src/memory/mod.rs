@@ -1,5 +1,6 @@
 //! A store within one process, which ends with it: for tests, and for runs that nobody needs to see again.
 
+mod cache;
 mod list;
 mod run;
 
@@ -13,16 +14,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
+    layout::Expansion,
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
-use windlass_proto::id::RunId;
+use windlass_proto::{cache_key::CacheKey, id::RunId};
 
 use crate::{
-    Commit, Committed, Created, FinishedRuns, Incarnation, Installation, NewRun, PlacedOrder,
-    RunQuery, RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock,
-    group::Groups,
+    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Incarnation, Installation,
+    NewRun, Placed, PlacedOrder, RunQuery, RunView, ShareRequest, Shares, Store, StoreError,
+    StoredRun, Version, clock::Clock, group::Groups,
 };
+use cache::Results;
 use list::Place;
 use run::Run;
 
@@ -46,6 +49,7 @@ struct Contents {
     /// How many there are, once that was recorded.
     installation: Option<Installation>,
     groups: Groups,
+    results: Results,
 }
 
 impl MemoryStore {
@@ -91,23 +95,28 @@ impl Contents {
         else {
             return Committed::Conflict;
         };
-        if let Err(why) = run.check_steps(commit.steps.iter().map(|(step, _)| *step)) {
-            return Committed::Damaged(why);
+        let ended_at = run.view().record.ended_at;
+        match run.apply(commit) {
+            Ok(version) => {
+                self.finished.remove(&(ended_at, id));
+                self.settle_active(id);
+                Committed::Done(version)
+            }
+            Err(why) => Committed::Damaged(why),
         }
-        self.finished.remove(&(run.view().record.ended_at, id));
-        let version = run.apply(commit);
-        self.settle_active(id);
-        Committed::Done(version)
     }
 
-    fn place_order(&mut self, id: RunId, order: Order) -> bool {
+    fn place_order(&mut self, id: RunId, order: Order) -> Placed {
         let Some(run) = self.runs.get_mut(&id) else {
-            return false;
+            return Placed::NoRun;
         };
-        self.finished.remove(&(run.view().record.ended_at, id));
-        run.place_order(order);
-        self.settle_active(id);
-        true
+        let ended_at = run.view().record.ended_at;
+        let placed = run.place_order(order);
+        if placed == Placed::Waiting {
+            self.finished.remove(&(ended_at, id));
+            self.settle_active(id);
+        }
+        placed
     }
 
     /// Puts a run among the active or the finished ones, of which it is neither or was the former.
@@ -166,7 +175,7 @@ impl Store for MemoryStore {
         Ok(contents.active.iter().copied().filter(of_partition).collect())
     }
 
-    async fn place_order(&self, run: RunId, order: Order) -> Result<bool, StoreError> {
+    async fn place_order(&self, run: RunId, order: Order) -> Result<Placed, StoreError> {
         Ok(self.contents().place_order(run, order))
     }
 
@@ -184,6 +193,14 @@ impl Store for MemoryStore {
 
     async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
         Ok(self.read(run, Run::pipeline))
+    }
+
+    async fn read_expansions(
+        &self,
+        run: RunId,
+        from: usize,
+    ) -> Result<Option<Vec<Expansion>>, StoreError> {
+        Ok(self.read(run, |run| run.expansions(from)))
     }
 
     async fn read_step_range(
@@ -257,6 +274,23 @@ impl Store for MemoryStore {
         // Read under the lock, so that time does not go back between two requests.
         let now = self.clock.now();
         Ok(contents.groups.share(request, now))
+    }
+
+    async fn read_cache(
+        &self,
+        namespace: &str,
+        keys: &[CacheKey],
+    ) -> Result<Vec<Option<CacheEntry>>, StoreError> {
+        Ok(self.contents().results.read(namespace, keys))
+    }
+
+    async fn write_cache(&self, namespace: &str, entries: &[CacheEntry]) -> Result<(), StoreError> {
+        self.contents().results.write(namespace, entries);
+        Ok(())
+    }
+
+    async fn clear_cache(&self, namespace: &str, scope: &CacheScope) -> Result<u64, StoreError> {
+        Ok(self.contents().results.clear(namespace, scope))
     }
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {

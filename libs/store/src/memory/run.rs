@@ -9,17 +9,22 @@ use std::{
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
+    layout::Expansion,
     record::{AttemptRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 
-use crate::{Commit, NewRun, PlacedOrder, RunView, StoreError, StoredRun, Version, no_such_step};
+use crate::{
+    Commit, NewRun, Placed, PlacedOrder, RunView, StoreError, StoredRun, Version, codec,
+    run::ORDER_OVERHEAD,
+};
 
 #[derive(Debug)]
 pub(super) struct Run {
     view: RunView,
     pipeline: Bytes,
     steps: Vec<StepRecord>,
+    expansions: Vec<Expansion>,
     attempts: BTreeMap<(StepIndex, u32), AttemptRecord>,
     outputs: HashMap<StepIndex, Arc<str>>,
     claims: HashMap<(StepIndex, u32), Arc<str>>,
@@ -30,16 +35,18 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(run: NewRun, created_at: Timestamp) -> Self {
-        let steps = vec![StepRecord::default(); run.submission.steps as usize];
+        let step_count = run.submission.steps;
         Self {
             view: RunView {
                 submission: Arc::new(run.submission),
                 created_at,
                 version: Version::FIRST,
                 record: run.record,
+                step_count,
             },
             pipeline: run.pipeline,
-            steps,
+            steps: vec![StepRecord::default(); step_count as usize],
+            expansions: Vec::new(),
             attempts: BTreeMap::new(),
             outputs: HashMap::new(),
             claims: HashMap::new(),
@@ -56,21 +63,11 @@ impl Run {
         !self.view.record.state.is_final() || !self.orders.is_empty()
     }
 
-    pub(super) fn check_steps(
-        &self,
-        mut steps: impl Iterator<Item = StepIndex>,
-    ) -> Result<(), String> {
-        match steps.find(|step| self.steps.len() <= step.0 as usize) {
-            Some(step) => {
-                let submission = &self.view.submission;
-                Err(no_such_step(submission.id, submission.steps, step))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Takes over a commit whose steps and version were checked.
-    pub(super) fn apply(&mut self, commit: Commit) -> Version {
+    /// Takes over a commit whose version was checked; or nothing, where that cannot be done.
+    pub(super) fn apply(&mut self, commit: Commit) -> Result<Version, String> {
+        self.view.step_count = commit.steps_after(self.view.step_count)?;
+        self.steps.resize(self.view.step_count as usize, StepRecord::default());
+        self.expansions.extend(commit.expansions);
         self.view.version = self.view.version.next(commit.commit);
         self.view.record = commit.record;
         for (step, record) in commit.steps {
@@ -85,29 +82,40 @@ impl Run {
         if let Some(taken) = commit.orders_taken {
             self.orders.retain(|order| order.sequence > taken);
         }
-        self.view.version
+        Ok(self.view.version)
     }
 
-    pub(super) fn place_order(&mut self, order: Order) {
+    pub(super) fn place_order(&mut self, order: Order) -> Placed {
+        let size = |order: &Order| codec::encode_order(order).len();
+        let waiting = self.orders.iter().map(|it| size(&it.order) + ORDER_OVERHEAD).sum();
+        if let Some(refused) = Placed::refused(size(&order), waiting) {
+            return refused;
+        }
         self.order_sequence += 1;
         self.orders.push_back(PlacedOrder { sequence: self.order_sequence, order });
+        Placed::Waiting
     }
 
     pub(super) fn load(&self) -> StoredRun {
         StoredRun {
             view: self.view.clone(),
             steps: self.steps.clone(),
+            expansions: self.expansions.clone(),
             pipeline: self.pipeline.clone(),
             orders: self.orders(),
         }
     }
 
     pub(super) fn orders(&self) -> Vec<PlacedOrder> {
-        self.orders.iter().copied().collect()
+        self.orders.iter().cloned().collect()
     }
 
     pub(super) fn pipeline(&self) -> Bytes {
         self.pipeline.clone()
+    }
+
+    pub(super) fn expansions(&self, from: usize) -> Vec<Expansion> {
+        self.expansions.get(from..).unwrap_or_default().to_vec()
     }
 
     pub(super) fn step_range(&self, range: Range<u32>) -> Vec<StepRecord> {
@@ -116,8 +124,12 @@ impl Run {
     }
 
     pub(super) fn steps(&self, steps: &[StepIndex]) -> Result<Vec<StepRecord>, StoreError> {
-        self.check_steps(steps.iter().copied()).map_err(StoreError::Damaged)?;
-        Ok(steps.iter().filter_map(|step| self.steps.get(step.0 as usize)).copied().collect())
+        let (run, count) = (self.view.submission.id, self.view.step_count);
+        let record = |step: &StepIndex| {
+            let record = self.steps.get(step.0 as usize).copied();
+            record.ok_or_else(|| StoreError::no_such_step(run, count, *step))
+        };
+        steps.iter().map(record).collect()
     }
 
     pub(super) fn attempts(&self, step: StepIndex) -> Vec<AttemptRecord> {

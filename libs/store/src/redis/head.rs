@@ -4,14 +4,14 @@
 //! byte  0   the version's number
 //!       8   the version's commit id
 //!      16   when it was created, inverted (48 bits, big-endian; all else is little-endian)
-//!      22   the number of steps
+//!      22   the number of steps, which a commit may raise
 //!      26   the submission's size
 //!      30   the sequence of the latest order
 //!      34   the state that clients see          ┐
 //!      35   1 if the record is final            │ the end, which a commit replaces
 //!      36   the record's size                   │
 //!      40   the record                          ┘
-//!           orders, 5 bytes each: the sequence, and what is asked
+//!           orders, the oldest first: the sequence, the size, and the message that says what is asked
 //! ```
 
 use windlass_engine::{record::RunRecord, time::Timestamp};
@@ -28,7 +28,8 @@ pub(super) struct Head {
     pub(super) steps: u32,
     pub(super) submission_size: u32,
     pub(super) record: RunRecord,
-    pub(super) orders: Vec<PlacedOrder>,
+    /// What waits in the inbox, each with its sequence. Whether it makes sense is for who asks for it.
+    inbox: Vec<(u32, Vec<u8>)>,
 }
 
 /// A version as scripts compare it.
@@ -74,12 +75,29 @@ impl Head {
         if shown != shown_of(&record) {
             return Err(StoreError::Damaged("a run's head contradicts itself".into()));
         }
-        let (orders, left) = orders.as_chunks();
-        if !left.is_empty() {
-            return Err(short());
+        let mut rest = orders;
+        let mut inbox = Vec::new();
+        while !rest.is_empty() {
+            let sequence = u32::from_le_bytes(take(&mut rest).ok_or_else(short)?);
+            let size = u32::from_le_bytes(take(&mut rest).ok_or_else(short)?);
+            let (order, left) = rest.split_at_checked(size as usize).ok_or_else(short)?;
+            inbox.push((sequence, order.to_vec()));
+            rest = left;
         }
-        let orders = orders.iter().copied().map(decode_order).collect::<Result<_, _>>()?;
-        Ok(Self { version, created_at, steps, submission_size, record, orders })
+        Ok(Self { version, created_at, steps, submission_size, record, inbox })
+    }
+
+    pub(super) fn has_orders(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// The orders in the inbox, the oldest first.
+    pub(super) fn orders(&self) -> Result<Vec<PlacedOrder>, StoreError> {
+        let decode = |(sequence, order): &(u32, Vec<u8>)| {
+            let order = codec::decode_order(order)?;
+            Ok(PlacedOrder { sequence: (*sequence).into(), order })
+        };
+        self.inbox.iter().map(decode).collect()
     }
 }
 
@@ -87,11 +105,4 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (bytes, left) = rest.split_first_chunk()?;
     *rest = left;
     Some(*bytes)
-}
-
-fn decode_order([a, b, c, d, kind]: [u8; 5]) -> Result<PlacedOrder, StoreError> {
-    let order = codec::order(kind).ok_or_else(|| {
-        StoreError::Damaged(format!("an order has the kind {kind}, which means nothing"))
-    })?;
-    Ok(PlacedOrder { sequence: u32::from_le_bytes([a, b, c, d]).into(), order })
 }

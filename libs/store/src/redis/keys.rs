@@ -45,6 +45,13 @@ impl Keys {
         format!("{}:installation", self.prefix)
     }
 
+    /// A shard of the results of a namespace: a hash of what is kept under each key, one of the names of those results, and a
+    /// sorted set of the keys by when the steps ended. A hash tag of its own, for no partition has anything to do with it.
+    pub(super) fn cache(&self, namespace: &str, shard: u8) -> [String; 3] {
+        ["results", "names", "ages"]
+            .map(|kind| format!("{}:{{cache:{namespace}:{shard}}}:{kind}", self.prefix))
+    }
+
     pub(super) fn group(&self, name: &str) -> String {
         format!("{}:group:{name}", self.prefix)
     }
@@ -119,6 +126,11 @@ impl Partition {
     /// A hash: for each step its attempts that are over (`a` and the step), and its outputs (`o` and the step).
     pub(super) fn details(&self, run: RunId) -> String {
         self.of_run('d', run)
+    }
+
+    /// A text: how the run's loops have expanded, one behind the other; nothing where none has.
+    pub(super) fn expansions(&self, run: RunId) -> String {
+        self.of_run('e', run)
     }
 
     /// A text that is there for some time after the run was removed.

@@ -98,7 +98,7 @@ impl RedisStore {
         for (run, found) in runs.iter().zip(self.views_and_heads(&runs).await?) {
             let head = self.passed_over.unless_damaged(run, found)?.map(|(_, head)| head);
             // It may have been taken up again meanwhile.
-            let head = head.filter(|it| it.record.state.is_final() && it.orders.is_empty());
+            let head = head.filter(|it| it.record.state.is_final() && !it.has_orders());
             ended.extend(head.map(|it| FinishedRun {
                 run: *run,
                 version: it.version,

@@ -1,18 +1,20 @@
 //! A store in Redis or Valkey: one server, a master and replicas that sentinels watch, or a cluster.
 //!
 //! ```text
-//!   RedisStore ─┬─ write, shared, remains ─▶ script ─┐
-//!               └─ read, list ───────────────────────┴─▶ link ─▶ server
+//!   RedisStore ─┬─ write, shared, remains, cache ─▶ script ─┐
+//!               └─ read, list, cache ───────────────────────┴─▶ link ─▶ server
 //! ```
 //!
 //! What is stored is described where it is named ([`keys`], [`head`]). Everything that changes something is one call of one
-//! script (`lua/`) on keys of one partition, so that it is done in one step on one node; [`fault`] tells what an error
+//! script (`lua/`) on keys of one partition, or of one shard of the cache, so that it is done in one step on one node; [`fault`] tells what an error
 //! means.
 //!
 //! Never inside: a write that is sent again though it may have been done, unless doing it twice is doing it once.
 
+mod cache;
 mod config;
 mod connection;
+mod decode;
 mod fault;
 mod head;
 mod keys;
@@ -41,15 +43,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
+    layout::Expansion,
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
-use windlass_proto::id::RunId;
+use windlass_proto::{cache_key::CacheKey, id::RunId};
 
 use crate::{
-    Commit, Committed, Created, FinishedRuns, Incarnation, Installation, NewRun, PlacedOrder,
-    RunQuery, RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version,
-    passed_over::PassedOver,
+    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Incarnation, Installation,
+    NewRun, Placed, PlacedOrder, RunQuery, RunView, ShareRequest, Shares, Store, StoreError,
+    StoredRun, Version, passed_over::PassedOver,
 };
 pub use config::{RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisTls};
 use fault::Fault;
@@ -91,7 +94,15 @@ impl RedisStore {
         };
         Ok((store, durability))
     }
+
+    /// The way for a call of so many bytes.
+    fn link_for(&self, size: usize) -> &Link {
+        if size > LARGE { &self.bulk } else { &self.quick }
+    }
 }
+
+/// In bytes: what is larger does not hold up what is small.
+const LARGE: usize = 256 << 10;
 
 #[async_trait]
 impl Store for RedisStore {
@@ -127,12 +138,12 @@ impl Store for RedisStore {
         self.active(partition, partitions).await
     }
 
-    async fn place_order(&self, run: RunId, order: Order) -> Result<bool, StoreError> {
-        write::place_order(self, run, order).await
+    async fn place_order(&self, run: RunId, order: Order) -> Result<Placed, StoreError> {
+        write::place_order(self, run, &order).await
     }
 
     async fn read_orders(&self, run: RunId) -> Result<Vec<PlacedOrder>, StoreError> {
-        Ok(self.head(run).await?.map(|head| head.orders).unwrap_or_default())
+        self.head(run).await?.map_or(Ok(Vec::new()), |head| head.orders())
     }
 
     async fn read_run(&self, run: RunId) -> Result<Option<RunView>, StoreError> {
@@ -145,6 +156,14 @@ impl Store for RedisStore {
 
     async fn read_pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
         self.pipeline(run).await
+    }
+
+    async fn read_expansions(
+        &self,
+        run: RunId,
+        from: usize,
+    ) -> Result<Option<Vec<Expansion>>, StoreError> {
+        self.expansions(run, from).await
     }
 
     async fn read_step_range(
@@ -223,6 +242,22 @@ impl Store for RedisStore {
 
     async fn share(&self, request: &ShareRequest) -> Result<Shares, StoreError> {
         self.shares(request).await
+    }
+
+    async fn read_cache(
+        &self,
+        namespace: &str,
+        keys: &[CacheKey],
+    ) -> Result<Vec<Option<CacheEntry>>, StoreError> {
+        self.results(namespace, keys).await
+    }
+
+    async fn write_cache(&self, namespace: &str, entries: &[CacheEntry]) -> Result<(), StoreError> {
+        self.keep_results(namespace, entries).await
+    }
+
+    async fn clear_cache(&self, namespace: &str, scope: &CacheScope) -> Result<u64, StoreError> {
+        self.forget_results(namespace, scope).await
     }
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {

@@ -12,23 +12,26 @@ use std::{
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use redis::{Pipeline, RedisResult, Value, from_redis_value};
-use windlass_engine::record::{AttemptRecord, StepIndex, StepRecord};
+use windlass_engine::{
+    layout::Expansion,
+    record::{AttemptRecord, StepIndex, StepRecord},
+};
 use windlass_proto::id::RunId;
 
 use super::{
     RedisStore,
+    decode::{cut_off, decode_attempts, decode_expansions, decode_head, decode_steps, view},
     fault::Fault,
     head::Head,
     keys::Partition,
     link::{Link, Text},
-    write::LARGE,
 };
 use crate::{
     RunView, StoreError, StoredRun,
-    codec::{self, STEP_SIZE},
+    codec::{EXPANSION_SIZE, STEP_SIZE},
 };
 
-/// In bytes: a run of a million steps, its pipeline, and some more.
+/// In bytes: a run of a million steps, its pipeline, and some more. A larger one has as long to come.
 pub(super) const LARGEST_ANSWER: usize = 128 << 20;
 
 /// In bytes: most submissions are shorter, and need not be asked for twice.
@@ -66,7 +69,7 @@ impl RedisStore {
     ) -> Result<Vec<Found<(RunView, Head)>>, StoreError> {
         let texts = self.of_runs(runs, 2, add_view).await?;
         let views = runs.iter().zip(texts).map(|(run, texts)| async {
-            let [head, submission] = two(texts?)?;
+            let [head, submission] = exactly(texts?)?;
             self.decode_view(*run, head, submission).await
         });
         Ok(join_all(views).await)
@@ -142,14 +145,36 @@ impl RedisStore {
         let texts = self.of_one_version(&self.bulk, run, limit, |commands| {
             commands.get(partition.submission(run));
             commands.get(partition.steps(run));
+            commands.get(partition.expansions(run));
         });
-        let [head, submission, steps] = three(texts.await?)?;
+        let [head, submission, steps, expansions] = exactly(texts.await?)?;
         let Some(head) = decode_head(head)? else { return Ok(None) };
         let submission = Bytes::from(submission.unwrap_or_default());
         let size = head.submission_size as usize;
         let view = view(run, &head, submission.get(..size).ok_or_else(|| cut_off(run))?)?;
         let steps = decode_steps(run, &steps.unwrap_or_default(), head.steps as usize)?;
-        Ok(Some(StoredRun { view, steps, pipeline: submission.slice(size..), orders: head.orders }))
+        let expansions = decode_expansions(&view, 0, expansions)?;
+        let (pipeline, orders) = (submission.slice(size..), head.orders()?);
+        Ok(Some(StoredRun { view, steps, expansions, pipeline, orders }))
+    }
+
+    pub(super) async fn expansions(
+        &self,
+        run: RunId,
+        from: usize,
+    ) -> Result<Option<Vec<Expansion>>, StoreError> {
+        let partition = self.keys.of(run);
+        let limit = self.bulk.limit(LARGEST_ANSWER);
+        let texts = self.of_one_version(&self.bulk, run, limit, |commands| {
+            add_submission(commands, &partition, run);
+            let first = i64::try_from(from.saturating_mul(EXPANSION_SIZE)).unwrap_or(i64::MAX);
+            commands.cmd("GETRANGE").arg(partition.expansions(run)).arg(first).arg(-1);
+        });
+        let [head, submission, expansions] = exactly(texts.await?)?;
+        let Some((view, _)) = self.decode_view(run, head, submission).await? else {
+            return Ok(None);
+        };
+        decode_expansions(&view, from, expansions).map(Some)
     }
 
     pub(super) async fn pipeline(&self, run: RunId) -> Result<Option<Bytes>, StoreError> {
@@ -158,7 +183,7 @@ impl RedisStore {
         let texts = self.of_one_version(&self.bulk, run, limit, |commands| {
             commands.get(partition.submission(run));
         });
-        let [head, submission] = two(texts.await?)?;
+        let [head, submission] = exactly(texts.await?)?;
         let Some(head) = decode_head(head)? else { return Ok(None) };
         let mut pipeline = Bytes::from(submission.unwrap_or_default());
         let size = head.submission_size as usize;
@@ -175,7 +200,7 @@ impl RedisStore {
     ) -> Result<Option<(RunView, Vec<StepRecord>)>, StoreError> {
         let read = self.pieces(run, std::slice::from_ref(&range)).await?;
         let Some((view, mut pieces)) = read else { return Ok(None) };
-        let count = range.end.min(view.submission.steps).saturating_sub(range.start);
+        let count = range.end.min(view.step_count).saturating_sub(range.start);
         let steps = decode_steps(run, &pieces.pop().unwrap_or_default(), count as usize)?;
         Ok(Some((view, steps)))
     }
@@ -192,7 +217,7 @@ impl RedisStore {
             .filter_map(|piece| Some(*piece.first()?..piece.last()?.saturating_add(1)))
             .collect();
         let Some((view, pieces)) = self.pieces(run, &ranges).await? else { return Ok(None) };
-        let total = view.submission.steps;
+        let total = view.step_count;
         if let Some(step) = steps.iter().find(|step| step.0 >= total) {
             return Err(StoreError::no_such_step(run, total, *step));
         }
@@ -213,7 +238,7 @@ impl RedisStore {
     ) -> Result<Option<(RunView, Vec<Vec<u8>>)>, StoreError> {
         let partition = self.keys.of(run);
         let size: usize = ranges.iter().map(|range| range.len().saturating_mul(STEP_SIZE)).sum();
-        let link = if size > LARGE { &self.bulk } else { &self.quick };
+        let link = self.link_for(size);
         let limit = link.limit(size.min(LARGEST_ANSWER));
         let texts = self.of_one_version(link, run, limit, |commands| {
             add_submission(commands, &partition, run);
@@ -334,62 +359,6 @@ fn add_submission(commands: &mut Pipeline, partition: &Partition, run: RunId) {
     commands.cmd("GETRANGE").arg(partition.submission(run)).arg(0).arg(SHORT_SUBMISSION - 1);
 }
 
-fn two(texts: Vec<Text>) -> Result<[Text; 2], StoreError> {
+fn exactly<const N: usize>(texts: Vec<Text>) -> Result<[Text; N], StoreError> {
     texts.try_into().map_err(|_| super::write::unexpected("another number of answers"))
-}
-
-fn three(texts: Vec<Text>) -> Result<[Text; 3], StoreError> {
-    texts.try_into().map_err(|_| super::write::unexpected("another number of answers"))
-}
-
-fn decode_head(text: Text) -> Result<Option<Head>, StoreError> {
-    text.map(|bytes| Head::decode(&bytes)).transpose()
-}
-
-fn view(run: RunId, head: &Head, submission: &[u8]) -> Result<RunView, StoreError> {
-    Ok(RunView {
-        submission: Arc::new(codec::decode_submission(run, submission)?),
-        created_at: head.created_at,
-        version: head.version,
-        record: head.record.clone(),
-    })
-}
-
-fn cut_off(run: RunId) -> StoreError {
-    StoreError::Damaged(format!("what was submitted as {run} ends too early"))
-}
-
-fn decode_steps(run: RunId, bytes: &[u8], count: usize) -> Result<Vec<StepRecord>, StoreError> {
-    let (records, rest) = bytes.as_chunks::<STEP_SIZE>();
-    if records.len() != count || !rest.is_empty() {
-        let size = bytes.len();
-        return Err(StoreError::Damaged(format!(
-            "{count} steps of run {run} take {size} bytes in place of {}",
-            count * STEP_SIZE
-        )));
-    }
-    let decode = |bytes: &[u8; STEP_SIZE]| {
-        // Never written.
-        if *bytes == [0; STEP_SIZE] {
-            return Ok(StepRecord::default());
-        }
-        codec::decode_step(bytes).map_err(StoreError::from)
-    };
-    records.iter().map(decode).collect()
-}
-
-/// Attempts behind each other, each behind its number and its size.
-fn decode_attempts(step: StepIndex, bytes: &[u8]) -> Result<Vec<AttemptRecord>, StoreError> {
-    let short = || StoreError::Damaged(format!("attempts of step {} end too early", step.0));
-    let mut rest = bytes;
-    let mut attempts = Vec::new();
-    while !rest.is_empty() {
-        let (number, tail) = rest.split_first_chunk().ok_or_else(short)?;
-        let (size, tail) = tail.split_first_chunk().ok_or_else(short)?;
-        let size = u32::from_le_bytes(*size) as usize;
-        let (record, tail) = tail.split_at_checked(size).ok_or_else(short)?;
-        attempts.push(codec::decode_attempt(step, u32::from_le_bytes(*number), record)?);
-        rest = tail;
-    }
-    Ok(attempts)
 }

@@ -1,6 +1,7 @@
 //! Runs that cannot be read: what is left of one is found by its id alone, and removed.
 
 use redis::{Value, from_redis_value};
+use windlass_engine::layout::STEPS_MAX;
 use windlass_proto::id::RunId;
 
 use super::{
@@ -16,9 +17,6 @@ const CHANGED: i64 = -1;
 
 /// How many places are read of an index at a time.
 const PAGE: usize = 1000;
-
-/// The most steps that a head is believed to have which cannot be read.
-const MOST_STEPS: u32 = 1 << 20;
 
 /// Where a head has the number of steps, and the submission's size; see [`super::head`].
 const STEPS_AT: usize = 22;
@@ -59,6 +57,7 @@ impl RedisStore {
             .key(partition.finished())
             .keys(indices)
             .keys([partition.submission(run), partition.steps(run), partition.details(run)])
+            .key(partition.expansions(run))
             .keys(partition.all_claims(run, steps))
             .arg(u8::from(head.is_some()))
             .arg(bytes)
@@ -68,7 +67,7 @@ impl RedisStore {
         for member in members {
             call.push(member);
         }
-        call.run(&self.quick).await.map_err(Fault::while_writing)
+        call.run(self.link_for(call.size())).await.map_err(Fault::while_writing)
     }
 
     /// Whether anything is kept of a run that has no head.
@@ -76,6 +75,7 @@ impl RedisStore {
         let partition = self.keys.of(run);
         let mut command = redis::cmd("EXISTS");
         command.arg(&[partition.submission(run), partition.steps(run), partition.details(run)]);
+        command.arg(partition.expansions(run));
         let answer = self.quick.ask(&command, self.quick.limit(0)).await;
         Ok(answer.map_err(Fault::while_reading)? != Value::Int(0))
     }
@@ -123,7 +123,7 @@ impl RedisStore {
 
     /// How many steps the run may have: what its head says, or what their records take up.
     async fn steps_of(&self, run: RunId, head: &[u8]) -> Result<u32, StoreError> {
-        let said = number(head, STEPS_AT).unwrap_or(0).min(MOST_STEPS);
+        let said = number(head, STEPS_AT).unwrap_or(0).min(STEPS_MAX);
         let mut command = redis::cmd("STRLEN");
         command.arg(self.keys.of(run).steps(run));
         let size = match self.quick.ask(&command, self.quick.limit(0)).await {

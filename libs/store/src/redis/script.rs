@@ -35,6 +35,8 @@ pub(super) struct Scripts {
     pub(super) claim: Script,
     pub(super) read_claims: Script,
     pub(super) share: Script,
+    pub(super) cache_write: Script,
+    pub(super) cache_clear: Script,
     pub(super) list: Script,
     pub(super) probe: Script,
 }
@@ -50,6 +52,8 @@ impl Scripts {
             claim: Script::new(include_str!("lua/claim.lua")),
             read_claims: Script::new(include_str!("lua/read_claims.lua")),
             share: Script::new(include_str!("lua/share.lua")),
+            cache_write: Script::new(include_str!("lua/cache_write.lua")),
+            cache_clear: Script::new(include_str!("lua/cache_clear.lua")),
             list: Script::new(include_str!("lua/list.lua")),
             probe: Script::new(include_str!("lua/probe.lua")),
         }
@@ -96,9 +100,10 @@ impl Call<'_> {
         }
     }
 
-    /// In bytes, the keys left out.
+    /// In bytes.
     pub(super) fn size(&self) -> usize {
-        self.args.iter().map(Vec::len).sum()
+        let keys: usize = self.keys.iter().map(String::len).sum();
+        keys + self.args.iter().map(Vec::len).sum::<usize>()
     }
 
     fn command(&self, name: &str, script: &str) -> Cmd {

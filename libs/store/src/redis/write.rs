@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use redis::{Value, from_redis_value};
-use windlass_engine::{event::Order, time::Timestamp};
+use windlass_engine::{event::Order, layout::STEPS_MAX, time::Timestamp};
 use windlass_proto::{convert, id::RunId};
 
 use super::{
@@ -15,8 +15,9 @@ use super::{
     script::Call,
 };
 use crate::{
-    Commit, Committed, Created, NewRun, StoreError, Version,
-    codec::{self, STEP_SIZE},
+    Commit, Committed, Created, INBOX_BYTES_MAX, NewRun, ORDER_BYTES_MAX, Placed, StoreError,
+    Version,
+    codec::{self, EXPANSION_SIZE, STEP_SIZE},
 };
 
 /// What the script answers where a run was removed; and to all that was done.
@@ -25,6 +26,9 @@ pub(super) const DONE: i64 = 1;
 
 /// What it answers where the head of a run is gone, and the rest of it is not.
 const HEADLESS: i64 = -1;
+
+/// What it answers where a run's inbox has no room.
+const FULL: i64 = -1;
 
 pub(super) async fn create(store: &RedisStore, run: &NewRun) -> Result<Created, StoreError> {
     let (submission, record) = (&run.submission, &run.record);
@@ -49,7 +53,7 @@ pub(super) async fn create(store: &RedisStore, run: &NewRun) -> Result<Created, 
         .arg(encode_end(record))
         .arg(u8::from(record.state.is_final()))
         .arg(record.ended_at.0);
-    let link = if call.size() > LARGE { &store.bulk } else { &store.quick };
+    let link = store.link_for(call.size());
     match call.run(link).await.map_err(Fault::while_writing)? {
         Value::Int(DONE) => Ok(Created::New),
         Value::Int(REMOVED) => Ok(Created::Removed),
@@ -65,9 +69,6 @@ pub(super) async fn create(store: &RedisStore, run: &NewRun) -> Result<Created, 
         }
     }
 }
-
-/// In bytes: what is larger travels on the other connection.
-pub(super) const LARGE: usize = 256 << 10;
 
 pub(super) async fn commit(
     store: &RedisStore,
@@ -114,7 +115,7 @@ async fn commit_group(
     commits: &[&Commit],
 ) -> Result<Vec<Committed>, StoreError> {
     let mut call = commit_call(store, partition, commits);
-    let link = if call.size() > LARGE { &store.bulk } else { &store.quick };
+    let link = store.link_for(call.size());
     let answer = match call.run(link).await {
         Err(fault @ Fault::NoAnswer(_)) => {
             call.set_repeated();
@@ -152,10 +153,15 @@ pub(super) fn commit_call<'a>(
         .keys([partition.active(), partition.finished()])
         .keys(partition.states())
         .arg("0")
-        .arg(STEP_SIZE);
+        .arg(STEP_SIZE)
+        .arg(STEPS_MAX)
+        .arg(EXPANSION_SIZE);
     for commit in commits {
         let run = commit.run;
         call = call.keys([partition.head(run), partition.steps(run), partition.details(run)]);
+        if !commit.expansions.is_empty() {
+            call.push_key(partition.expansions(run));
+        }
         add_commit(&mut call, commit);
     }
     call
@@ -170,12 +176,17 @@ fn add_commit(call: &mut Call<'_>, commit: &Commit) {
     call.push(&encode_version(commit.expected)[..]);
     call.push(&encode_version(commit.expected.next(commit.commit))[..]);
     call.push(encode_end(&commit.record));
-    let counts = [pieces.len(), commit.attempts.len(), commit.outputs.len()];
+    let counts =
+        [commit.expansions.len(), pieces.len(), commit.attempts.len(), commit.outputs.len()];
     let mut numbers = score(commit.record.ended_at).to_le_bytes().to_vec();
-    for number in [taken, beyond].into_iter().chain(counts.map(|count| count as u32)) {
+    let singles = [taken, beyond, commit.step_count];
+    for number in singles.into_iter().chain(counts.map(|count| count as u32)) {
         numbers.extend(number.to_le_bytes());
     }
     call.push(numbers);
+    if !commit.expansions.is_empty() {
+        call.push(codec::encode_expansions(&commit.expansions));
+    }
     for piece in pieces {
         let Some((first, _)) = piece.first() else { continue };
         call.push(u64::from(first.0) * STEP_SIZE as u64);
@@ -203,18 +214,26 @@ fn score(time: Timestamp) -> f64 {
 pub(super) async fn place_order(
     store: &RedisStore,
     run: RunId,
-    order: Order,
-) -> Result<bool, StoreError> {
+    order: &Order,
+) -> Result<Placed, StoreError> {
+    let order = codec::encode_order(order);
+    if order.len() > ORDER_BYTES_MAX {
+        return Ok(Placed::TooLarge);
+    }
     let partition = store.keys.of(run);
     let call = store
         .scripts
         .order
         .call()
         .keys([partition.head(run), partition.active(), partition.finished()])
-        .arg(codec::order_number(order))
-        .arg(short(&run));
-    let answer = call.run(&store.quick).await.map_err(Fault::while_writing)?;
-    Ok(answer == Value::Int(DONE))
+        .arg(order)
+        .arg(short(&run))
+        .arg(INBOX_BYTES_MAX);
+    match call.run(&store.quick).await.map_err(Fault::while_writing)? {
+        Value::Int(DONE) => Ok(Placed::Waiting),
+        Value::Int(FULL) => Ok(Placed::Full),
+        _ => Ok(Placed::NoRun),
+    }
 }
 
 pub(super) async fn remove(
@@ -234,12 +253,14 @@ pub(super) async fn remove(
         .keys([partition.finished(), partition.of_namespace(&submission.namespace)])
         .keys(partition.states())
         .keys([partition.submission(run), partition.steps(run), partition.details(run)])
-        .keys(partition.all_claims(run, submission.steps))
+        .key(partition.expansions(run))
+        .keys(partition.all_claims(run, view.step_count))
         .arg(&encode_version(expected)[..])
         .arg(short(&run))
         .arg(&submission.pipeline)
         .arg(store.tombstones.as_millis().max(1) as u64);
-    let answer = call.run(&store.quick).await.map_err(Fault::while_writing)?;
+    let link = store.link_for(call.size());
+    let answer = call.run(link).await.map_err(Fault::while_writing)?;
     Ok(if answer == Value::Int(DONE) { Committed::Done(expected) } else { Committed::Conflict })
 }
 

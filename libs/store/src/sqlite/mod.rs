@@ -1,13 +1,15 @@
 //! A store in one file, for one process: it survives a crash and a restart, and needs nothing installed.
 //!
 //! [`open`] checks a file before anything is written to it; [`desk`] is the thread that owns the connection and commits
-//! in groups; the rest is what it is asked to do: [`runs`], [`steps`] and [`claims`] change and read a run, [`list`]
-//! finds runs.
+//! in groups; the rest is what it is asked to do: [`runs`], [`steps`], [`expansions`] and [`claims`] change and read a
+//! run, [`list`] finds runs; [`cache`] is what outlives them.
 //!
 //! Never inside: a write that is answered before it is durable.
 
+mod cache;
 mod claims;
 mod desk;
+mod expansions;
 mod fault;
 mod list;
 mod open;
@@ -28,15 +30,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use windlass_engine::{
     event::Order,
+    layout::Expansion,
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
-use windlass_proto::id::RunId;
+use windlass_proto::{cache_key::CacheKey, id::RunId};
 
 use crate::{
-    Commit, Committed, Created, FinishedRuns, Incarnation, Installation, NewRun, PlacedOrder,
-    RunQuery, RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock,
-    group::Groups, passed_over::PassedOver,
+    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Incarnation, Installation,
+    NewRun, Placed, PlacedOrder, RunQuery, RunView, ShareRequest, Shares, Store, StoreError,
+    StoredRun, Version, clock::Clock, group::Groups, passed_over::PassedOver,
 };
 use desk::Desk;
 pub use open::OpenError;
@@ -100,8 +103,8 @@ impl Store for SqliteStore {
         self.desk.ask(move |db| list::active(db, partition, partitions)).await
     }
 
-    async fn place_order(&self, run: RunId, order: Order) -> Result<bool, StoreError> {
-        self.desk.ask(move |db| runs::place_order(db, run, order)).await
+    async fn place_order(&self, run: RunId, order: Order) -> Result<Placed, StoreError> {
+        self.desk.ask(move |db| runs::place_order(db, run, &order)).await
     }
 
     async fn read_orders(&self, run: RunId) -> Result<Vec<PlacedOrder>, StoreError> {
@@ -120,6 +123,20 @@ impl Store for SqliteStore {
         self.desk.ask(move |db| runs::pipeline_of(db, run)).await
     }
 
+    async fn read_expansions(
+        &self,
+        run: RunId,
+        from: usize,
+    ) -> Result<Option<Vec<Expansion>>, StoreError> {
+        let read = move |db: &_| {
+            let Some((key, view)) = runs::find(db, run)? else {
+                return Ok(None);
+            };
+            Ok(Some(expansions::read(db, key, &view, from)?))
+        };
+        self.desk.ask(read).await
+    }
+
     async fn read_step_range(
         &self,
         run: RunId,
@@ -129,7 +146,7 @@ impl Store for SqliteStore {
             let Some((key, view)) = runs::find(db, run)? else {
                 return Ok(None);
             };
-            let steps = steps::read_range(db, key, view.submission.steps, range.clone())?;
+            let steps = steps::read_range(db, key, view.step_count, range.clone())?;
             Ok(Some((view, steps)))
         };
         self.desk.ask(read).await
@@ -145,7 +162,7 @@ impl Store for SqliteStore {
             let Some((key, view)) = runs::find(db, run)? else {
                 return Ok(None);
             };
-            let steps = steps::read(db, key, &view.submission, &steps)?;
+            let steps = steps::read(db, key, &view, &steps)?;
             Ok(Some((view, steps)))
         };
         self.desk.ask(read).await
@@ -211,6 +228,25 @@ impl Store for SqliteStore {
         // Read under the lock, so that time does not go back between two requests.
         let now = self.clock.now();
         Ok(groups.share(request, now))
+    }
+
+    async fn read_cache(
+        &self,
+        namespace: &str,
+        keys: &[CacheKey],
+    ) -> Result<Vec<Option<CacheEntry>>, StoreError> {
+        let (namespace, keys) = (namespace.to_owned(), keys.to_vec());
+        self.desk.ask(move |db| cache::read(db, &namespace, &keys)).await
+    }
+
+    async fn write_cache(&self, namespace: &str, entries: &[CacheEntry]) -> Result<(), StoreError> {
+        let (namespace, entries) = (namespace.to_owned(), entries.to_vec());
+        self.desk.ask(move |db| cache::write(db, &namespace, &entries)).await
+    }
+
+    async fn clear_cache(&self, namespace: &str, scope: &CacheScope) -> Result<u64, StoreError> {
+        let (namespace, scope) = (namespace.to_owned(), scope.clone());
+        self.desk.ask(move |db| cache::clear(db, &namespace, &scope)).await
     }
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {

@@ -201,15 +201,17 @@ fn prepare(db: &Connection) -> rusqlite::Result<Timestamp> {
     } else {
         let form = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if form != schema::FORMAT {
-            bring_into_form(db, schema::upgrade(form).unwrap_or_default())?;
+            bring_into_form(db, &schema::upgrade(form).unwrap_or_default())?;
         }
     }
     db.set_prepared_statement_cache_capacity(64);
-    let newest: i64 =
-        db.query_row("SELECT ifnull(max(committed_at), 0) FROM runs", [], |row| row.get(0))?;
+    let newest: i64 = db.query_row(NEWEST, [], |row| row.get(0))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(Timestamp(newest.cast_unsigned()))
 }
+
+/// The latest time in the file. Results may outlive all runs, and are not to come from the future.
+const NEWEST: &str = "SELECT max(ifnull((SELECT max(committed_at) FROM runs), 0), ifnull((SELECT max(ended_at) FROM cache), 0))";
 
 fn bring_into_form(db: &Connection, statements: &str) -> rusqlite::Result<()> {
     let (id, form) = (schema::APPLICATION_ID, schema::FORMAT);

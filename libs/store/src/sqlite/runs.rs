@@ -4,17 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use windlass_engine::{
-    event::Order,
-    record::{RunRecord, StepIndex},
-    time::Timestamp,
-};
+use windlass_engine::{event::Order, record::RunRecord, time::Timestamp};
 use windlass_proto::{convert, id::RunId};
 
-use super::{fault::Fault, steps};
+use super::{expansions, fault::Fault, steps};
 use crate::{
-    Commit, Committed, Created, NewRun, PlacedOrder, RunView, StoreError, StoredRun, Submission,
-    Version, codec,
+    Commit, Committed, Created, NewRun, Placed, PlacedOrder, RunView, StoreError, StoredRun,
+    Submission, Version, codec, run::ORDER_OVERHEAD,
 };
 
 /// By which the other tables name a run.
@@ -22,8 +18,9 @@ use crate::{
 pub(super) struct RunKey(pub(super) i64);
 
 pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Created, Fault> {
-    let Submission { id, namespace, pipeline, labels, arguments_json, digest, rerun_of, steps } =
+    let Submission { id, namespace, pipeline, arguments_json, digest, rerun_of, .. } =
         &run.submission;
+    let Submission { labels, steps, no_cache, .. } = &run.submission;
     let existing = db
         .prepare_cached("SELECT digest FROM runs WHERE id = ?")?
         .query_row([id.as_str()], |row| row.get(0))
@@ -35,9 +32,9 @@ pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Cr
         return Ok(Created::Removed);
     }
     db.prepare_cached(
-        "INSERT INTO runs (id, created_at, namespace, pipeline, digest, rerun_of, steps, state, active,
-             ended_at, number, commit_id, committed_at, order_sequence, record)
-         VALUES (?, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?2, 0, ?)",
+        "INSERT INTO runs (id, created_at, namespace, pipeline, digest, rerun_of, steps, step_count, state,
+             active, ended_at, number, commit_id, committed_at, order_sequence, record, no_cache)
+         VALUES (?, ?2, ?, ?, ?, ?, ?7, ?7, ?, ?, ?, ?, ?, ?2, 0, ?, ?)",
     )?
     .execute(params![
         id.as_str(),
@@ -53,6 +50,7 @@ pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Cr
         Version::FIRST.number.cast_signed(),
         Version::FIRST.commit.cast_signed(),
         codec::encode_run(&run.record),
+        no_cache,
     ])?;
     let key = db.last_insert_rowid();
     db.prepare_cached("INSERT INTO submissions (run, arguments_json, pipeline) VALUES (?, ?, ?)")?
@@ -91,11 +89,10 @@ fn commit(db: &Connection, commit: &Commit, now: Timestamp) -> Result<Committed,
     if head.version != commit.expected {
         return Ok(Committed::Conflict);
     }
-    let unknown = |step: &StepIndex| step.0 >= head.steps;
-    if let Some(step) = commit.steps.iter().map(|(step, _)| *step).find(unknown) {
-        return Err(StoreError::no_such_step(commit.run, head.steps, step).into());
-    }
-    steps::write(db, head.key, head.steps, &commit.steps)?;
+    let step_count = commit.steps_after(head.step_count).map_err(StoreError::Damaged)?;
+    steps::grow(db, head.key, head.step_count, step_count)?;
+    expansions::add(db, head.key, &commit.expansions)?;
+    steps::write(db, head.key, step_count, &commit.steps)?;
     steps::write_attempts(db, head.key, &commit.attempts)?;
     steps::write_outputs(db, head.key, &commit.outputs)?;
     if let Some(taken) = commit.orders_taken {
@@ -103,7 +100,7 @@ fn commit(db: &Connection, commit: &Commit, now: Timestamp) -> Result<Committed,
             .execute(params![head.key.0, stored_count(taken)])?;
     }
     let version = head.version.next(commit.commit);
-    head.write(db, version, &commit.record, now)?;
+    head.write(db, version, step_count, &commit.record, now)?;
     Ok(Committed::Done(version))
 }
 
@@ -111,7 +108,7 @@ fn commit(db: &Connection, commit: &Commit, now: Timestamp) -> Result<Committed,
 struct Head {
     key: RunKey,
     version: Version,
-    steps: u32,
+    step_count: u32,
     /// The state that clients see, whether the run is active, and when it ended: all are indexed, and seldom change.
     indexed: (i32, bool, i64),
 }
@@ -120,13 +117,13 @@ impl Head {
     fn read(db: &Connection, run: RunId) -> Result<Option<Self>, Fault> {
         let head = db
             .prepare_cached(
-                "SELECT key, number, commit_id, steps, state, active, ended_at FROM runs WHERE id = ?",
+                "SELECT key, number, commit_id, step_count, state, active, ended_at FROM runs WHERE id = ?",
             )?
             .query_row([run.as_str()], |row| {
                 Ok(Self {
                     key: RunKey(row.get(0)?),
                     version: version(row, 1, 2)?,
-                    steps: row.get(3)?,
+                    step_count: row.get(3)?,
                     indexed: (row.get(4)?, row.get(5)?, row.get(6)?),
                 })
             })
@@ -138,16 +135,18 @@ impl Head {
         &self,
         db: &Connection,
         version: Version,
+        step_count: u32,
         record: &RunRecord,
         now: Timestamp,
     ) -> Result<(), Fault> {
         db.prepare_cached(
-            "UPDATE runs SET number = ?, commit_id = ?, committed_at = ?, record = ? WHERE key = ?",
+            "UPDATE runs SET number = ?, commit_id = ?, committed_at = ?, step_count = ?, record = ? WHERE key = ?",
         )?
         .execute(params![
             version.number.cast_signed(),
             version.commit.cast_signed(),
             stored_time(now),
+            step_count,
             codec::encode_run(record),
             self.key.0,
         ])?;
@@ -165,30 +164,38 @@ fn has_orders(db: &Connection, key: RunKey) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM orders WHERE run = ?")?.exists([key.0])
 }
 
-pub(super) fn place_order(db: &Connection, run: RunId, order: Order) -> Result<bool, Fault> {
-    let placed = db
-        .prepare_cached(
-            "UPDATE runs SET order_sequence = order_sequence + 1, active = TRUE WHERE id = ?
-             RETURNING key, order_sequence",
-        )?
-        .query_row([run.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-        .optional()?;
-    let Some((key, sequence)) = placed else {
-        return Ok(false);
+pub(super) fn place_order(db: &Connection, run: RunId, order: &Order) -> Result<Placed, Fault> {
+    let Some(key) = key_of(db, run)? else {
+        return Ok(Placed::NoRun);
     };
-    db.prepare_cached("INSERT INTO orders (run, sequence, kind) VALUES (?, ?, ?)")?
-        .execute(params![key, sequence, codec::order_number(order)])?;
-    Ok(true)
+    let body = codec::encode_order(order);
+    let (orders, bytes): (u32, u32) = db
+        .prepare_cached("SELECT count(*), ifnull(sum(length(body)), 0) FROM orders WHERE run = ?")?
+        .query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let waiting = orders as usize * ORDER_OVERHEAD + bytes as usize;
+    if let Some(refused) = Placed::refused(body.len(), waiting) {
+        return Ok(refused);
+    }
+    let sequence: i64 = db
+        .prepare_cached(
+            "UPDATE runs SET order_sequence = order_sequence + 1, active = TRUE WHERE key = ?
+             RETURNING order_sequence",
+        )?
+        .query_row([key.0], |row| row.get(0))?;
+    db.prepare_cached("INSERT INTO orders (run, sequence, body) VALUES (?, ?, ?)")?
+        .execute(params![key.0, sequence, body])?;
+    Ok(Placed::Waiting)
 }
 
 pub(super) fn load(db: &Connection, run: RunId) -> Result<Option<StoredRun>, Fault> {
     let Some((key, view)) = find(db, run)? else {
         return Ok(None);
     };
-    let steps = steps::read_range(db, key, view.submission.steps, 0..u32::MAX)?;
+    let steps = steps::read_range(db, key, view.step_count, 0..u32::MAX)?;
+    let expansions = expansions::read(db, key, &view, 0)?;
     let pipeline = pipeline(db, key)?;
     let orders = orders(db, key)?;
-    Ok(Some(StoredRun { view, steps, pipeline, orders }))
+    Ok(Some(StoredRun { view, steps, expansions, pipeline, orders }))
 }
 
 pub(super) fn record(db: &Connection, run: RunId) -> Result<Option<(Version, RunRecord)>, Fault> {
@@ -220,14 +227,11 @@ pub(super) fn pipeline_of(db: &Connection, run: RunId) -> Result<Option<Bytes>, 
 
 fn orders(db: &Connection, key: RunKey) -> Result<Vec<PlacedOrder>, Fault> {
     let mut select =
-        db.prepare_cached("SELECT sequence, kind FROM orders WHERE run = ? ORDER BY sequence")?;
-    let rows =
-        select.query_map([key.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u8>(1)?)))?;
-    rows.map(|row| {
-        let (sequence, kind) = row?;
-        let order = codec::order(kind).ok_or_else(|| {
-            StoreError::Damaged(format!("an order has the kind {kind}, which means nothing"))
-        })?;
+        db.prepare_cached("SELECT sequence, body FROM orders WHERE run = ? ORDER BY sequence")?;
+    let rows = select.query_map([key.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.map(|row: rusqlite::Result<(i64, Vec<u8>)>| {
+        let (sequence, body) = row?;
+        let order = codec::decode_order(&body)?;
         Ok(PlacedOrder { sequence: sequence.cast_unsigned(), order })
     })
     .collect()
@@ -242,7 +246,7 @@ fn pipeline(db: &Connection, key: RunKey) -> Result<Bytes, Fault> {
 
 /// What [`view`] takes, of the table `runs`.
 pub(super) const VIEW_COLUMNS: &str = "key, id, created_at, namespace, pipeline, digest, rerun_of, steps, \
-    number, commit_id, record, (SELECT arguments_json FROM submissions WHERE run = key)";
+    number, commit_id, record, step_count, (SELECT arguments_json FROM submissions WHERE run = key), no_cache";
 
 pub(super) fn find(db: &Connection, run: RunId) -> Result<Option<(RunKey, RunView)>, Fault> {
     let mut select = db.prepare_cached(&format!("SELECT {VIEW_COLUMNS} FROM runs WHERE id = ?"))?;
@@ -258,16 +262,18 @@ pub(super) fn view(db: &Connection, row: &Row<'_>) -> Result<(RunKey, RunView), 
         namespace: row.get(3)?,
         pipeline: row.get(4)?,
         labels: labels(db, key)?,
-        arguments_json: row.get(11)?,
+        arguments_json: row.get(12)?,
         digest: row.get(5)?,
         rerun_of: row.get::<_, Option<String>>(6)?.as_deref().map(run_id).transpose()?,
         steps: row.get(7)?,
+        no_cache: row.get(13)?,
     };
     let view = RunView {
         submission: Arc::new(submission),
         created_at: Timestamp(row.get::<_, i64>(2)?.cast_unsigned()),
         version: version(row, 8, 9)?,
         record: codec::decode_run(row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?)?,
+        step_count: row.get(11)?,
     };
     Ok((key, view))
 }
@@ -300,7 +306,7 @@ pub(super) fn remove_damaged(db: &Connection, run: RunId) -> Result<bool, Fault>
 
 fn remove_all(db: &Connection, key: RunKey, run: RunId) -> Result<(), Fault> {
     steps::remove(db, key)?;
-    for table in ["submissions", "labels", "orders", "claims"] {
+    for table in ["submissions", "labels", "orders", "claims", "expansions"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?"))?.execute([key.0])?;
     }
     db.prepare_cached("DELETE FROM runs WHERE key = ?")?.execute([key.0])?;

@@ -4,21 +4,64 @@
 pub(super) const APPLICATION_ID: i32 = 0x574e_444c;
 
 /// The form that this version of the program reads and writes.
-pub(super) const FORMAT: i32 = 2;
+pub(super) const FORMAT: i32 = 3;
 
 /// Makes the form in an empty file: that of the first version, brought up to date.
 pub(super) fn create() -> String {
-    format!("{FIRST} {TO_FORMAT_2}")
+    format!("{FIRST} {TO_FORMAT_2} {TO_FORMAT_3}")
 }
 
 /// What brings a file of this form up to date; none if it is of no known form.
-pub(super) fn upgrade(from: i32) -> Option<&'static str> {
+pub(super) fn upgrade(from: i32) -> Option<String> {
     match from {
-        1 => Some(TO_FORMAT_2),
-        FORMAT => Some(""),
+        1 => Some(format!("{TO_FORMAT_2} {TO_FORMAT_3}")),
+        2 => Some(TO_FORMAT_3.to_owned()),
+        FORMAT => Some(String::new()),
         _ => None,
     }
 }
+
+/// Runs that grow, results that outlive them, and orders that say more than what is asked. A run's record gets counts of
+/// open and of suspended steps, and the time when its exit steps began: 16 bytes of zeros, behind 89 bytes, which are 4
+/// more where it names the step that failed (byte 3), and 8 more where it says since when it is paused (the byte after that).
+const TO_FORMAT_3: &str = "
+ALTER TABLE runs ADD COLUMN step_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN no_cache INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET step_count = steps, record = (
+    WITH named(size) AS (SELECT 4 * (substr(record, 4, 1) = x'01')),
+        known(size) AS (SELECT 89 + size + 8 * (substr(record, 5 + size, 1) = x'01') FROM named)
+    SELECT CAST(substr(record, 1, size) || x'00000000000000000000000000000000' || substr(record, size + 1) AS BLOB) FROM known
+);
+
+CREATE TABLE expansions (
+    run INTEGER NOT NULL,
+    -- From 0, in the order in which they came.
+    number INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    items INTEGER NOT NULL,
+    PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID;
+
+-- The message `windlass.v1.Order`; what was a number that means nothing is none.
+ALTER TABLE orders ADD COLUMN body BLOB NOT NULL DEFAULT x'';
+UPDATE orders SET body = CASE kind WHEN 1 THEN x'0a00' WHEN 2 THEN x'1200' WHEN 3 THEN x'1a00' WHEN 4 THEN x'2200' ELSE x'' END;
+ALTER TABLE orders DROP COLUMN kind;
+
+CREATE TABLE cache (
+    namespace TEXT NOT NULL,
+    key BLOB NOT NULL,
+    -- Of the key.
+    shard INTEGER NOT NULL,
+    run TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    step TEXT NOT NULL,
+    outputs TEXT,
+    ended_at INTEGER NOT NULL,
+    PRIMARY KEY (namespace, key)
+) STRICT;
+CREATE INDEX cache_by_age ON cache (namespace, shard, ended_at, key);
+";
 
 /// The number of partitions, claims, and when runs ended: those that had ended count as having ended when they were
 /// committed last.

@@ -19,7 +19,7 @@ use super::{
     runs::{RunKey, key_of},
 };
 use crate::{
-    StoreError, Submission,
+    RunView, StoreError,
     codec::{self, STEP_SIZE},
 };
 
@@ -46,16 +46,20 @@ impl BlockNumber {
         steps.saturating_sub(self.0 * BLOCK).min(BLOCK) as usize * STEP_SIZE
     }
 
-    fn read(self, db: &Connection, run: RunKey, steps: u32) -> Result<Vec<u8>, Fault> {
+    /// None where it was never written.
+    fn stored(self, db: &Connection, run: RunKey, steps: u32) -> Result<Option<Vec<u8>>, Fault> {
         let bytes: Option<Vec<u8>> = db
             .prepare_cached("SELECT steps FROM blocks WHERE key = ?")?
             .query_row([self.key(run)], |row| row.get(0))
             .optional()?;
-        let Some(bytes) = bytes else {
-            return Ok(self.unchanged(steps));
-        };
-        self.check(&bytes, steps)?;
+        if let Some(bytes) = &bytes {
+            self.check(bytes, steps)?;
+        }
         Ok(bytes)
+    }
+
+    fn read(self, db: &Connection, run: RunKey, steps: u32) -> Result<Vec<u8>, Fault> {
+        Ok(self.stored(db, run, steps)?.unwrap_or_else(|| unchanged(self.size(steps))))
     }
 
     fn check(self, bytes: &[u8], steps: u32) -> Result<(), Fault> {
@@ -67,16 +71,30 @@ impl BlockNumber {
         Err(StoreError::Damaged(what).into())
     }
 
-    /// A block that was never written.
-    fn unchanged(self, steps: u32) -> Vec<u8> {
-        codec::encode_step(&StepRecord::default()).repeat(self.size(steps) / STEP_SIZE)
-    }
-
     fn write(self, db: &Connection, run: RunKey, bytes: &[u8]) -> Result<(), Fault> {
         db.prepare_cached("INSERT OR REPLACE INTO blocks (key, steps) VALUES (?, ?)")?
             .execute(params![self.key(run), bytes])?;
         Ok(())
     }
+}
+
+/// As many bytes as steps have to which nothing has happened.
+fn unchanged(size: usize) -> Vec<u8> {
+    codec::encode_step(&StepRecord::default()).repeat(size / STEP_SIZE)
+}
+
+/// Gives a run more steps. Blocks that were never written need not be touched.
+pub(super) fn grow(db: &Connection, run: RunKey, from: u32, to: u32) -> Result<(), Fault> {
+    let last = BlockNumber(from / BLOCK);
+    let more = last.size(to).saturating_sub(last.size(from));
+    if last.size(from) == 0 || more == 0 {
+        return Ok(());
+    }
+    if let Some(mut bytes) = last.stored(db, run, from)? {
+        bytes.extend(unchanged(more));
+        last.write(db, run, &bytes)?;
+    }
+    Ok(())
 }
 
 /// Writes the states of steps, each of which the run has.
@@ -155,11 +173,11 @@ fn out_of_place(number: i64) -> Fault {
 pub(super) fn read(
     db: &Connection,
     run: RunKey,
-    submission: &Submission,
+    view: &RunView,
     steps: &[StepIndex],
 ) -> Result<Vec<StepRecord>, Fault> {
     let mut blocks: HashMap<BlockNumber, Vec<u8>> = HashMap::new();
-    let total = submission.steps;
+    let total = view.step_count;
     let mut record_of = |step: StepIndex| {
         let block = BlockNumber::of(step);
         let bytes = match blocks.entry(block) {
@@ -167,7 +185,7 @@ pub(super) fn read(
             Entry::Vacant(place) => place.insert(block.read(db, run, total)?),
         };
         let (records, _) = bytes.as_chunks::<STEP_SIZE>();
-        let unknown = || StoreError::no_such_step(submission.id, total, step);
+        let unknown = || StoreError::no_such_step(view.submission.id, total, step);
         let record = records.get((step.0 % BLOCK) as usize).ok_or_else(unknown)?;
         Ok(codec::decode_step(record)?)
     };

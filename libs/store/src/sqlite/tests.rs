@@ -23,6 +23,7 @@ fn new_run(number: u32, pipeline_size: usize) -> NewRun {
         arguments_json: "{}".into(),
         digest: [0; 32],
         rerun_of: None,
+        no_cache: false,
         steps: 1,
     };
     NewRun { submission, pipeline: vec![0; pipeline_size].into(), record: RunRecord::default() }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use redis::{RedisResult, Value, from_redis_value};
 use windlass_engine::{
     event::Order,
+    layout::Expansion,
     record::{AttemptEnd, AttemptRecord, RunRecord, RunState, StepIndex},
     time::Timestamp,
 };
@@ -18,7 +19,9 @@ use crate::fixture::{
     cluster_config, commit, config, new_run, open, run_id, shared, shared_cluster, tell_at,
 };
 
+/// What runs begin with, and what they grow to.
 const STEPS: u32 = 3;
+const GROWN: u32 = 303;
 
 /// A store, and a way past it.
 struct Stand {
@@ -89,14 +92,21 @@ impl Stand {
     /// A run that has ended, or one that has not, with something of every kind kept of it.
     async fn create(&self, run: u32, state: RunState) -> Version {
         assert_eq!(self.store.create(new_run(run, STEPS)).await, Ok(Created::New));
-        self.store.claim(run_id(run), "one", &[(StepIndex(0), 1)]).await.expect("claimed");
+        let claims = [(StepIndex(0), 1), (StepIndex(GROWN - 1), 1)];
+        self.store.claim(run_id(run), "one", &claims).await.expect("claimed");
         let mut change = commit(run, Version::FIRST, 0..STEPS);
+        change.expansions = vec![expansion(STEPS, GROWN - STEPS)];
+        change.step_count = GROWN;
         change.record = RunRecord { state, ended_at: Timestamp(run.into()), ..change.record };
         change.attempts = vec![attempt(1)];
         let done = self.store.commit(vec![change]).await.expect("committed");
         let [Committed::Done(version)] = done[..] else { panic!("{done:?}") };
         version
     }
+}
+
+fn expansion(first: u32, items: u32) -> Expansion {
+    Expansion { step: StepIndex(0), first: StepIndex(first), items }
 }
 
 fn attempt(number: u32) -> AttemptRecord {
@@ -111,10 +121,11 @@ fn attempt(number: u32) -> AttemptRecord {
 }
 
 /// What can happen to a run of which nothing can be read any more; the last field says whether its state still can be.
-const UNREADABLE: [(&str, &str, &[&str], bool); 8] = [
+const UNREADABLE: [(&str, &str, &[&str], bool); 9] = [
     ("a head overwritten in the middle", "h", &["SETRANGE", "KEY", "30", "garbage garbage"], false),
     ("a head that contradicts itself", "h", &["SETRANGE", "KEY", "34", "\u{9}"], false),
     ("a head cut off", "h", &["SET", "KEY", "short"], false),
+    ("an order cut off", "h", &["APPEND", "KEY", "half an order"], false),
     ("a head of another kind", "h", &["RPUSH", "KEY", "a list"], false),
     ("a head that is gone", "h", &["DEL", "KEY"], false),
     ("a submission cut off", "s", &["SET", "KEY", "short"], true),
@@ -211,7 +222,7 @@ async fn a_commit_to_a_damaged_run_is_refused_as_a_whole_and_the_others_of_the_c
     let (run, key) = (run_id(2), |kind| stand.key(kind, run_id(2)));
     let whole = |version| Commit { attempts: vec![attempt(2)], ..commit(2, version, 0..STEPS) };
     let cases: [(&str, Vec<&str>); 5] = [
-        ("t", vec!["SETRANGE", "KEY", "200", "longer"]),
+        ("t", vec!["SETRANGE", "KEY", "9694", "longer"]),
         ("t", vec!["SET", "KEY", "shorter"]),
         ("t", vec!["DEL", "KEY"]),
         ("t", vec!["RPUSH", "KEY", "a list"]),
@@ -242,6 +253,86 @@ async fn a_commit_to_a_damaged_run_is_refused_as_a_whole_and_the_others_of_the_c
     let version = stand.store.read_run(run).await.expect("read").expect("there").version;
     let removed = stand.store.remove(run, version).await;
     assert_eq!(removed, Ok(Committed::Done(version)), "it has a version to be trusted");
+}
+
+/// What can happen to what is kept of the growth of a run; the last field says whether who adds to it sees that.
+const NO_GROWTH: [(&str, &str, &[&str], bool); 8] = [
+    ("expansions of another kind", "e", &["RPUSH", "KEY", "a list"], true),
+    ("expansions cut off", "e", &["SET", "KEY", "short"], true),
+    ("an expansion that goes on", "e", &["SETRANGE", "KEY", "12", "more"], true),
+    ("more items than there are steps for", "e", &["SETRANGE", "KEY", "9", "\u{2}"], false),
+    ("items in the midst of other steps", "e", &["SETRANGE", "KEY", "4", "\u{2}"], false),
+    ("expansions that are gone", "e", &["DEL", "KEY"], false),
+    ("fewer steps than there were", "h", &["SETRANGE", "KEY", "22", ","], true),
+    ("more steps than there were", "h", &["SETRANGE", "KEY", "24", "\u{7}"], true),
+];
+
+#[tokio::test]
+async fn damage_to_the_growth_of_a_run_harms_that_run_alone() {
+    let stand = Stand::one(Program::Valkey).await;
+    let store = &stand.store;
+    let mut good = stand.create(1, RunState::Running).await;
+    let well = store.load(run_id(1)).await.expect("read").expect("there").expansions;
+    assert_eq!(well, [expansion(STEPS, GROWN - STEPS)]);
+    for (number, (what, kind, words, is_seen)) in (2..).zip(NO_GROWTH) {
+        let (bad, run) = (stand.create(number, RunState::Running).await, run_id(number));
+        stand.damage(run, kind, words).await;
+        assert!(matches!(store.load(run).await, Err(StoreError::Damaged(_))), "{what}");
+        let expansions = store.read_expansions(run, 0).await;
+        let is_whole = kind == "h" && expansions == Ok(Some(well.clone()));
+        let is_damaged = matches!(expansions, Err(StoreError::Damaged(_)));
+        assert!(is_whole || is_damaged, "{what}: {expansions:?}");
+        let view = store.read_run(run).await.expect("read").expect("there");
+        assert_eq!(view.version, bad, "{what}");
+        assert_eq!(stand.list(&RunQuery::default()).await, [run, run_id(1)], "{what}");
+        let step_count = view.step_count.max(GROWN) + 1;
+        let expansions = vec![expansion(step_count - 1, 1)];
+        let growth = Commit { expansions, step_count, ..commit(number, bad, 0..1) };
+        let both = vec![growth, commit(1, good, 0..1)];
+        let outcomes = store.commit(both).await.expect("answered");
+        let [of_bad, Committed::Done(version)] = &outcomes[..] else {
+            panic!("{what}: {outcomes:?}")
+        };
+        assert_eq!(matches!(of_bad, Committed::Damaged(_)), is_seen, "{what}: {outcomes:?}");
+        assert!(matches!(store.load(run).await, Err(StoreError::Damaged(_))), "{what}");
+        good = *version;
+
+        let bad = store.read_record(run).await.expect("read").expect("there").0;
+        let end = Commit { outputs: Vec::new(), ..commit(number, bad, 0..0) };
+        let ended = store.commit(vec![end]).await.expect("answered");
+        let [Committed::Done(bad)] = ended[..] else { panic!("{what}: {ended:?}") };
+        assert_eq!(store.remove(run, bad).await, Ok(Committed::Done(bad)), "{what}");
+        assert_eq!(stand.keys_of(run).await, [stand.key("x", run)], "{what}: all but a memory");
+    }
+    let loaded = store.load(run_id(1)).await.expect("read").expect("there");
+    assert_eq!((loaded.view.version, loaded.expansions), (good, well));
+}
+
+#[tokio::test]
+async fn an_order_that_means_nothing_can_be_taken_and_leaves_the_run_itself_readable() {
+    let stand = Stand::one(Program::Valkey).await;
+    let (store, run) = (&stand.store, run_id(1));
+    let version = stand.create(1, RunState::Running).await;
+    store.place_order(run, Order::Pause).await.expect("placed");
+    // Of sequence 9, one byte long, and no message.
+    stand.tell(&["APPEND", &stand.key("h", run), "\u{9}\0\0\0\u{1}\0\0\0\u{7}"]).await;
+    let is_damage = |error: &StoreError| matches!(error, StoreError::Damaged(_));
+    assert!(store.read_orders(run).await.is_err_and(|error| is_damage(&error)));
+    assert!(store.load(run).await.is_err_and(|error| is_damage(&error)));
+    assert_eq!(store.read_record(run).await.expect("read").expect("there").0, version);
+    let end = Commit { orders_taken: Some(u64::MAX), ..commit(1, version, 0..0) };
+    let done = store.commit(vec![end]).await.expect("answered");
+    assert!(matches!(done[..], [Committed::Done(_)]), "{done:?}");
+    assert_eq!(store.read_orders(run).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn expansions_that_are_all_that_is_left_of_a_run_are_removed() {
+    let stand = Stand::one(Program::Valkey).await;
+    let run = run_id(1);
+    stand.tell(&["SET", &stand.key("e", run), "expansions"]).await;
+    assert_eq!(stand.store.remove_damaged(run).await, Ok(true));
+    assert_eq!(stand.keys_of(run).await, [stand.key("x", run)]);
 }
 
 #[tokio::test]
@@ -294,7 +385,7 @@ async fn what_names_no_run_in_an_index_is_passed_over() {
     for run in [1, 2] {
         stand.create(run, RunState::Succeeded).await;
     }
-    stand.store.place_order(run_id(2), Order::Retry).await.expect("placed");
+    stand.store.place_order(run_id(2), Order::Retry { from: None }).await.expect("placed");
     for run in [1, 2].map(run_id) {
         stand.tell(&["SADD", &stand.shared_key("active", run), "garbage"]).await;
         stand.tell(&["ZADD", &stand.shared_key("finished", run), "0", "garbage"]).await;

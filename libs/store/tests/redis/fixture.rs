@@ -58,6 +58,7 @@ pub(crate) fn new_run(number: u32, steps: u32) -> NewRun {
         arguments_json: "{}".into(),
         digest: [7; 32],
         rerun_of: None,
+        no_cache: false,
         steps,
     };
     NewRun { submission, pipeline: vec![1; 1000].into(), record: RunRecord::default() }
@@ -75,6 +76,8 @@ pub(crate) fn commit(run: u32, expected: Version, steps: impl Iterator<Item = u3
         steps: steps.map(|step| (StepIndex(step), record)).collect(),
         attempts: Vec::new(),
         outputs: vec![(StepIndex(0), format!("{{\"by\":{number}}}").into())],
+        expansions: Vec::new(),
+        step_count: 0,
         orders_taken: None,
     }
 }

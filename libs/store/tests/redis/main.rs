@@ -4,6 +4,7 @@ mod cluster;
 mod damage;
 mod fixture;
 mod opening;
+mod results;
 mod sentinel;
 mod trouble;
 

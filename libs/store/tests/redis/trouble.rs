@@ -7,23 +7,26 @@ use std::{
 };
 
 use tokio::task::JoinSet;
-use windlass_engine::{event::Order, record::StepIndex};
+use windlass_engine::{event::Order, layout::Expansion, record::StepIndex};
 use windlass_servers::{RedisServer, TcpGate};
 use windlass_store::{
-    Committed, Created, RedisStore, ShareRequest, Shares, Store, StoreError, Version,
+    Commit, Committed, Created, RedisStore, ShareRequest, Shares, Store, StoreError, Version,
 };
 
 use crate::fixture::{LIMIT, commit, config, eventually, new_run, open, run_id, tell};
 
 const STEPS: u32 = 100;
 
-/// Commits to a run one after the other, and tells the last version that was acknowledged when the server is gone.
+/// Commits to a run one after the other, each of which has it grow by a step, and tells the last version that was acknowledged when the server is gone.
 async fn commit_until_it_fails(store: Arc<RedisStore>, run: u32) -> Version {
     let mut version = Version::FIRST;
     loop {
         let number = u32::try_from(version.number).expect("few versions");
         let steps = [number % STEPS, (number * 7 + 3) % STEPS];
-        let change = commit(run, version, steps.into_iter());
+        let first = StepIndex(STEPS + number - 1);
+        let expansions = vec![Expansion { step: StepIndex(0), first, items: 1 }];
+        let step_count = STEPS + number;
+        let change = Commit { expansions, step_count, ..commit(run, version, steps.into_iter()) };
         match store.commit(vec![change]).await {
             Ok(done) => match done[..] {
                 [Committed::Done(next)] => version = next,
@@ -69,6 +72,8 @@ async fn all_that_was_acknowledged_survives_a_kill_and_the_way_is_found_again() 
         // The latest commit is there as a whole.
         let number = u32::try_from(now.number).unwrap();
         assert_eq!(loaded.view.record.retries, number);
+        assert_eq!(loaded.expansions.len() + 1, number as usize);
+        assert_eq!(loaded.steps.len(), (STEPS + number - 1) as usize);
         assert_eq!(loaded.steps[((number - 1) % STEPS) as usize].attempt, number);
         let outputs = store.read_outputs(run_id(run), &[StepIndex(0)]).await.unwrap();
         assert_eq!(*outputs[&StepIndex(0)], *format!("{{\"by\":{number}}}"));

@@ -6,10 +6,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use windlass_engine::record::StepIndex;
 use windlass_store::{
-    Committed, Created, OpenError, RunQuery, RunView, SqliteStore, Store, StoreError,
+    Commit, Committed, Created, OpenError, RunQuery, RunView, SqliteStore, Store, StoreError,
 };
 
-use crate::fixture::{RUNS, STEPS, commit, new_run, run_id, stored};
+use crate::fixture::{RUNS, STEPS, commit, grown, new_run, run_id, stored};
 
 #[tokio::test]
 async fn a_file_that_is_no_store_or_a_damaged_one_is_refused_and_left_as_it_is() {
@@ -75,6 +75,7 @@ async fn read_everything(store: &SqliteStore) -> Result<(), StoreError> {
         let steps: Vec<_> = (0..STEPS).map(StepIndex).collect();
         for run in (0..RUNS).map(run_id) {
             store.load(run).await?;
+            store.read_expansions(run, 0).await?;
             store.read_steps(run, &steps).await?;
             store.read_outputs(run, &steps).await?;
         }
@@ -133,4 +134,59 @@ async fn what_is_damaged_of_one_run_harms_that_one_alone() {
     assert_eq!(store.remove_damaged(run_id(1)).await, Ok(true));
     assert_eq!(store.read_run(run_id(1)).await, Ok(None));
     assert_eq!(store.create(new_run(1)).await, Ok(Created::Removed));
+}
+
+#[tokio::test]
+async fn an_order_that_means_nothing_can_be_taken_and_leaves_the_run_itself_readable() {
+    let directory = TempDir::new().unwrap();
+    let path = stored(&directory).await;
+    let damage = "UPDATE orders SET body = x'07' WHERE run = (SELECT key FROM runs WHERE id = ?)";
+    assert_eq!(Connection::open(&path).unwrap().execute(damage, [run_id(1).as_str()]), Ok(1));
+    let store = SqliteStore::open(&path).unwrap();
+    let is_damage = |error: StoreError| matches!(error, StoreError::Damaged(_));
+    assert!(store.read_orders(run_id(1)).await.is_err_and(is_damage));
+    assert!(store.load(run_id(1)).await.is_err_and(is_damage));
+    assert_eq!(store.read_orders(run_id(2)).await.unwrap().len(), 1);
+    let version = store.read_record(run_id(1)).await.unwrap().unwrap().0;
+    let end = Commit { orders_taken: Some(u64::MAX), ..commit(1, version, 0..0) };
+    assert!(matches!(store.commit(vec![end]).await.unwrap()[..], [Committed::Done(_)]));
+    assert_eq!(store.read_orders(run_id(1)).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn damage_to_the_growth_of_a_run_harms_that_run_alone() {
+    const OF_RUN: &str = "(SELECT key FROM runs WHERE id = ?)";
+    let directory = TempDir::new().unwrap();
+    let path = stored(&directory).await;
+    let store = SqliteStore::open(&path).unwrap();
+    for run in 0..RUNS {
+        let version = store.read_run(run_id(run)).await.unwrap().unwrap().version;
+        let growth = grown(commit(run, version, 0..1), STEPS, 30);
+        assert!(matches!(store.commit(vec![growth]).await.unwrap()[..], [Committed::Done(_)]));
+    }
+    drop(store);
+    let damages = [
+        format!("DELETE FROM expansions WHERE run = {OF_RUN}"),
+        format!("UPDATE expansions SET items = 31 WHERE run = {OF_RUN}"),
+        format!("UPDATE expansions SET first = -1 WHERE run = {OF_RUN}"),
+    ];
+    let file = Connection::open(&path).unwrap();
+    for (run, damage) in (1..).zip(&damages) {
+        assert_eq!(file.execute(damage, [run_id(run).as_str()]), Ok(1), "{damage}");
+    }
+    drop(file);
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.list_runs(&RunQuery::default(), 9).await.unwrap().len(), RUNS as usize);
+    assert_eq!(store.read_expansions(run_id(0), 0).await.unwrap().unwrap().len(), 1);
+    for (run, damage) in (1..).zip(&damages) {
+        let view = store.read_run(run_id(run)).await.unwrap().unwrap();
+        assert_eq!(view.step_count, STEPS + 30, "{damage}");
+        let loaded = store.load(run_id(run)).await;
+        assert!(matches!(loaded, Err(StoreError::Damaged(_))), "{damage}: {loaded:?}");
+        let expansions = store.read_expansions(run_id(run), 0).await;
+        assert!(matches!(expansions, Err(StoreError::Damaged(_))), "{damage}: {expansions:?}");
+        let end = store.commit(vec![commit(run, view.version, 0..0)]).await.unwrap();
+        let [Committed::Done(version)] = end[..] else { panic!("{damage}: {end:?}") };
+        assert_eq!(store.remove(run_id(run), version).await, Ok(Committed::Done(version)));
+    }
 }

@@ -10,6 +10,7 @@ use std::{
 use tempfile::TempDir;
 use windlass_engine::{
     event::Order,
+    layout::Expansion,
     record::{RunRecord, RunState, StepIndex, StepRecord},
 };
 use windlass_proto::id::RunId;
@@ -31,6 +32,7 @@ pub(crate) fn new_run(number: u32) -> NewRun {
         arguments_json: "{}".into(),
         digest: [7; 32],
         rerun_of: None,
+        no_cache: false,
         steps: STEPS,
     };
     NewRun { submission, pipeline: vec![1; 10_000].into(), record: RunRecord::default() }
@@ -48,8 +50,16 @@ pub(crate) fn commit(run: u32, expected: Version, steps: impl Iterator<Item = u3
         steps: steps.map(|step| (StepIndex(step), record)).collect(),
         attempts: Vec::new(),
         outputs: vec![(StepIndex(number % STEPS), format!("{{\"by\":{number}}}").into())],
+        expansions: Vec::new(),
+        step_count: 0,
         orders_taken: None,
     }
+}
+
+/// The same commit, which has the run grow from so many steps on.
+pub(crate) fn grown(commit: Commit, first: u32, items: u32) -> Commit {
+    let expansion = Expansion { step: StepIndex(0), first: StepIndex(first), items };
+    Commit { expansions: vec![expansion], step_count: first + items, ..commit }
 }
 
 /// A file with some runs in it, closed again.

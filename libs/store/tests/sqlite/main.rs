@@ -8,4 +8,5 @@ mod disk;
 mod fixture;
 mod held;
 mod restart;
+mod results;
 mod upgrade;

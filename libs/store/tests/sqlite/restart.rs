@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use windlass_engine::event::Order;
 use windlass_store::{Committed, Created, SqliteStore, Store, Version};
 
-use crate::fixture::{FILE, RUNS, STEPS, again_in_a_process, commit, new_run, run_id};
+use crate::fixture::{FILE, RUNS, STEPS, again_in_a_process, commit, grown, new_run, run_id};
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart() {
@@ -23,7 +23,8 @@ async fn everything_is_there_after_a_restart() {
     let store = SqliteStore::open(&path).unwrap();
     store.create(new_run(1)).await.unwrap();
     store.create(new_run(2)).await.unwrap();
-    store.commit(vec![commit(1, Version::FIRST, (0..STEPS).step_by(3))]).await.unwrap();
+    let grown = grown(commit(1, Version::FIRST, (0..STEPS).step_by(3)), STEPS, 100);
+    store.commit(vec![grown]).await.unwrap();
     store.place_order(run_id(1), Order::Cancel).await.unwrap();
     store.remove(run_id(2), Version::FIRST).await.unwrap();
     let before = (store.load(run_id(1)).await.unwrap().unwrap(), store.now().await.unwrap());
@@ -66,7 +67,9 @@ async fn all_that_was_acknowledged_survives_a_kill() {
             let found = u32::try_from(stored.view.version.number).unwrap();
             assert!(found >= *number, "run {run} was at {number} and is at {found}");
             assert_eq!(stored.view.record.retries, found);
-            let steps = stored.steps.iter().map(|step| step.attempt);
+            assert_eq!(stored.expansions.len() + 1, found as usize);
+            assert_eq!(stored.steps.len(), (STEPS + found - 1) as usize);
+            let steps = stored.steps.iter().take(STEPS as usize).map(|step| step.attempt);
             assert!(steps.eq((0..STEPS).map(|step| marked_by(step, found))), "run {run} is whole");
         }
     }
@@ -95,6 +98,7 @@ async fn commit_for_ever(store: SqliteStore, runs: u32) {
                 // Even versions mark all steps, odd ones the even steps.
                 let every = if version.number.is_multiple_of(2) { 2 } else { 1 };
                 let change = commit(run, version, (0..STEPS).step_by(every));
+                let change = grown(change, STEPS + version.number as u32 - 1, 1);
                 let done = store.commit(vec![change]).await.unwrap();
                 let [Committed::Done(next)] = done[..] else { panic!("nobody else commits") };
                 version = next;

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use windlass_engine::{
     event::Order,
+    reason::StopCause,
     record::{AttemptEnd, AttemptRecord, RunRecord, RunState, StepIndex, StepRecord, StepState},
     time::Timestamp,
 };
@@ -45,6 +46,7 @@ fn submission(run: u32, steps: u32) -> Submission {
         arguments_json: "{\"day\":1}".into(),
         digest: [7; 32],
         rerun_of: (run == 2).then(|| run_id(1)),
+        no_cache: false,
         steps,
     }
 }
@@ -71,7 +73,9 @@ fn expected(run: u32) -> StoredRun {
             created_at: Timestamp(1_795_281_417_978 + u64::from(run)),
             version: Version { number: 2, commit: 40 + u64::from(run) },
             record,
+            step_count: steps,
         },
+        expansions: Vec::new(),
         steps: (0..steps).map(step).collect(),
         pipeline: vec![1; 50].into(),
         orders: order.map(|order| PlacedOrder { sequence: 1, order }).into_iter().collect(),
@@ -144,6 +148,8 @@ async fn a_file_of_the_first_form_is_brought_up_to_date_with_all_that_is_in_it()
         steps: vec![(StepIndex(1), done())],
         attempts: Vec::new(),
         outputs: vec![(StepIndex(1), "{}".into())],
+        expansions: Vec::new(),
+        step_count: 300,
         orders_taken: Some(1),
     };
     let next = before.view.version.next(99);
@@ -160,6 +166,60 @@ async fn a_file_of_the_first_form_is_brought_up_to_date_with_all_that_is_in_it()
     assert_eq!(store.install(Installation::new(9)).await.unwrap().partitions, 8);
 }
 
+/// A run's record of the first form: each of its values is another number, as far as it has one.
+fn record_of_the_first_form(record: &RunRecord) -> Vec<u8> {
+    let mut bytes = vec![1, 4, 1];
+    bytes.push(record.failed_step.is_some().into());
+    bytes.extend(record.failed_step.iter().flat_map(|step| step.0.to_le_bytes()));
+    bytes.push(record.paused_at.is_some().into());
+    bytes.extend(record.paused_at.iter().flat_map(|time| time.0.to_le_bytes()));
+    bytes.extend(record.paused_ms.to_le_bytes());
+    bytes.extend([record.launch_generation, record.retries].map(u32::to_le_bytes).concat());
+    let times = [record.started_at, record.ended_at, record.last_start_at];
+    bytes.extend(times.map(|time| time.0.to_le_bytes()).concat());
+    bytes.extend(record.counts[..11].iter().flat_map(|count| count.to_le_bytes()));
+    bytes.extend(record.defect.iter().flat_map(|defect| defect.bytes()));
+    bytes
+}
+
+#[tokio::test]
+async fn a_record_of_the_first_form_is_kept_whatever_is_in_it() {
+    for (failed_step, paused_at, defect) in [
+        (None, None, None),
+        (Some(StepIndex(1)), None, Some("it cannot be read")),
+        (None, Some(Timestamp(256)), None),
+        (Some(StepIndex(7)), Some(Timestamp(1)), Some("neither can this")),
+    ] {
+        let mut counts = [0; StepState::COUNT];
+        counts[..11].copy_from_slice(&std::array::from_fn::<_, 11, _>(|state| state as u32 + 1));
+        let record = RunRecord {
+            state: RunState::Failed,
+            stop_cause: Some(StopCause::Failure),
+            failed_step,
+            paused_at,
+            paused_ms: 11,
+            launch_generation: 12,
+            retries: 13,
+            started_at: Timestamp(14),
+            ended_at: Timestamp(15),
+            exit_at: Timestamp(0),
+            last_start_at: Timestamp(16),
+            counts,
+            defect: defect.map(Into::into),
+        };
+        let directory = TempDir::new().unwrap();
+        let path = file_of_the_first_form(&directory);
+        let update = "UPDATE runs SET record = ? WHERE id = ?";
+        let bytes = record_of_the_first_form(&record);
+        let file = Connection::open(&path).unwrap();
+        assert_eq!(file.execute(update, (bytes, run_id(2).as_str())), Ok(1));
+        drop(file);
+        let store = SqliteStore::open(&path).unwrap();
+        let read = store.read_record(run_id(2)).await;
+        assert_eq!(read, Ok(Some((expected(2).view.version, record))));
+    }
+}
+
 #[test]
 fn a_file_of_a_newer_form_is_refused_with_what_to_do_and_left_as_it_is() {
     let directory = TempDir::new().unwrap();
@@ -167,8 +227,8 @@ fn a_file_of_a_newer_form_is_refused_with_what_to_do_and_left_as_it_is() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
     let before = fs::read(&path).unwrap();
     let refused = SqliteStore::open(&path).map(drop).unwrap_err();
-    assert_eq!(refused, OpenError::Newer { path: path.clone(), found: 9, known: 2 });
+    assert_eq!(refused, OpenError::Newer { path: path.clone(), found: 9, known: 3 });
     let words = refused.to_string();
-    assert!(words.ends_with("this version of Windlass knows 2: use a newer version"), "{words}");
+    assert!(words.ends_with("this version of Windlass knows 3: use a newer version"), "{words}");
     assert!(fs::read(&path).unwrap() == before);
 }

@@ -2,12 +2,13 @@
 //!
 //! A runtime knows attempts and nothing else: not the graph, not retries, not the bus, not the store.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use windlass_engine::event::AttemptReport;
-use windlass_proto::id::RunId;
+use windlass_engine::{event::AttemptReport, record::CacheSource};
+use windlass_proto::{cache_key::CacheKey, id::RunId};
 
 pub mod process;
 pub mod simulated;
@@ -48,6 +49,37 @@ pub struct AttemptSpec {
     pub memory_bytes: Option<u64>,
     /// Names of the outputs it must write.
     pub outputs: Vec<String>,
+    /// How its result is kept; none where it is not.
+    pub cache: Option<CacheUse>,
+    /// A result that is taken: then nothing is run, and the attempt is over with it.
+    pub cached: Option<CachedResult>,
+}
+
+/// How the result of an attempt is kept, and which one may be taken instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheUse {
+    /// Of all that the result depends on.
+    pub key: CacheKey,
+    /// How old a result may be to be taken.
+    pub max_age: Duration,
+}
+
+/// A result that is taken instead of running an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedResult {
+    /// A JSON object, where the step wrote any outputs.
+    pub outputs: Option<Arc<str>>,
+    /// Where it came from.
+    pub source: CacheSource,
+}
+
+/// How the result of an attempt that succeeded is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepResult {
+    /// The [`CacheKey`].
+    pub key: [u8; 32],
+    /// The step's path.
+    pub step: String,
 }
 
 /// A report of one run's attempt, on its way to the scheduler.
@@ -57,6 +89,8 @@ pub struct Report {
     pub run: RunId,
     /// What is known.
     pub report: AttemptReport,
+    /// Of one that succeeded: how its result is to be kept, where it is.
+    pub keep: Option<KeepResult>,
 }
 
 /// Where a runtime sends its reports. Unbounded, since what it holds is bounded by the attempts in flight.
@@ -69,7 +103,8 @@ pub type ReportSender = mpsc::UnboundedSender<Report>;
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
     /// Creates attempts. Returns when they are taken, which may be before they exist: a runtime that is full keeps them
-    /// until there is room. An attempt that exists already is not created again; its present phase is reported instead.
+    /// until there is room. An attempt that exists already is not created again; its present phase is reported instead. One with
+    /// a result that is taken is over from then on, and never will exist.
     async fn start(&self, attempts: Vec<AttemptSpec>);
 
     /// Ends an attempt. Is followed by a report that it stopped, that it had ended by itself before, or, where it does

@@ -22,7 +22,7 @@ use windlass_engine::{
 };
 use windlass_proto::id::RunId;
 
-use super::{AttemptKey, AttemptSpec, Report, ReportSender, Runtime};
+use super::{AttemptKey, AttemptSpec, CachedResult, KeepResult, Report, ReportSender, Runtime};
 use crate::clock;
 
 /// What an attempt does.
@@ -73,7 +73,8 @@ struct World {
 #[derive(Debug)]
 enum Known {
     Running(Option<AbortHandle>),
-    Succeeded(Option<Arc<str>>),
+    Succeeded(Option<Arc<str>>, Option<Box<KeepResult>>),
+    Cached(Box<CachedResult>),
     Failed(Arc<Failure>),
     Stopped,
     NotCreated,
@@ -83,7 +84,10 @@ impl Known {
     fn phase(&self) -> AttemptPhase {
         match self {
             Self::Running(_) => AttemptPhase::Running,
-            Self::Succeeded(outputs) => AttemptPhase::Succeeded(outputs.clone()),
+            Self::Succeeded(outputs, _) => AttemptPhase::Succeeded(outputs.clone()),
+            Self::Cached(cached) => {
+                AttemptPhase::Cached(cached.outputs.clone(), cached.source.clone())
+            }
             Self::Failed(failure) => AttemptPhase::Failed(Failure::clone(failure)),
             Self::Stopped => AttemptPhase::Stopped,
             Self::NotCreated => AttemptPhase::NotCreated,
@@ -119,15 +123,21 @@ impl SimulatedRuntime {
         let World { runs, starts } = world;
         let key = attempt.key;
         let entry = match runs.entry(key.run).or_default().entry((key.step, key.attempt)) {
-            Entry::Occupied(known) => return self.report(key, known.get().phase(), None, None),
+            Entry::Occupied(known) => return self.report(key, known.get(), None, None),
             Entry::Vacant(entry) => entry,
         };
+        if let Some(cached) = &attempt.cached {
+            let known = Known::Cached(Box::new(cached.clone()));
+            self.report(key, &known, None, Some(now));
+            entry.insert(known);
+            return;
+        }
         if let Some(starts) = starts {
             *starts.entry(key).or_default() += 1;
         }
         let SimulatedAttempt { duration, end } = (self.plan)(attempt);
         let end = match end {
-            SimulatedEnd::Succeed(outputs) => Some(Known::Succeeded(outputs)),
+            SimulatedEnd::Succeed(outputs) => Some(Known::Succeeded(outputs, keep(attempt))),
             SimulatedEnd::Fail(failure) => Some(Known::Failed(Arc::new(failure))),
             SimulatedEnd::Hang => None,
         };
@@ -136,7 +146,7 @@ impl SimulatedRuntime {
             Some(end) => (Known::Running(Some(self.end_later(key, duration, end, now))), None),
             None => (Known::Running(None), None),
         };
-        self.report(key, known.phase(), Some(now), ended_at);
+        self.report(key, &known, Some(now), ended_at);
         entry.insert(known);
     }
 
@@ -161,7 +171,7 @@ impl SimulatedRuntime {
         let known =
             world.runs.get_mut(&key.run).and_then(|run| run.get_mut(&(key.step, key.attempt)));
         if let Some(known @ Known::Running(_)) = known {
-            self.report(key, end.phase(), started_at, Some(clock::now()));
+            self.report(key, &end, started_at, Some(clock::now()));
             *known = end;
         }
     }
@@ -169,21 +179,30 @@ impl SimulatedRuntime {
     fn report(
         &self,
         key: AttemptKey,
-        phase: AttemptPhase,
+        known: &Known,
         started_at: Option<Timestamp>,
         ended_at: Option<Timestamp>,
     ) {
         let report = AttemptReport {
             step: StepIndex(key.step),
             attempt: key.attempt,
-            phase,
+            phase: known.phase(),
             created_at: started_at,
             started_at,
             ended_at,
         };
         // Who no longer listens asks again when it does.
-        let _ = self.reports.send(Report { run: key.run, report });
+        let keep = match known {
+            Known::Succeeded(_, keep) => keep.as_deref().cloned(),
+            _ => None,
+        };
+        let _ = self.reports.send(Report { run: key.run, report, keep });
     }
+}
+
+fn keep(attempt: &AttemptSpec) -> Option<Box<KeepResult>> {
+    let cache = attempt.cache?;
+    Some(Box::new(KeepResult { key: cache.key.0, step: attempt.step.clone() }))
 }
 
 #[async_trait]
@@ -208,14 +227,14 @@ impl Runtime for SimulatedRuntime {
             *known = Known::Stopped;
             ended_at = Some(clock::now());
         }
-        self.report(key, known.phase(), None, ended_at);
+        self.report(key, known, None, ended_at);
     }
 
     async fn probe(&self, key: AttemptKey) -> bool {
         let world = self.world();
         let known = world.runs.get(&key.run).and_then(|run| run.get(&(key.step, key.attempt)));
         if let Some(known) = known {
-            self.report(key, known.phase(), None, None);
+            self.report(key, known, None, None);
         }
         known.is_some()
     }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use windlass_engine::reason::{Failure, FailureReason};
 
+use crate::runtime::KeepResult;
+
 /// The last word on an attempt. Times are milliseconds since 1970, where they are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
@@ -17,7 +19,12 @@ pub(crate) struct Outcome {
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub(crate) enum End {
     /// By itself, well. The text is a JSON object.
-    Succeeded { outputs: Option<String> },
+    Succeeded {
+        outputs: Option<String>,
+        /// How the result is to be kept, where it is.
+        #[serde(default)]
+        keep: Option<KeepResult>,
+    },
     /// By itself, or it vanished.
     Failed {
         #[serde(with = "FailureForm")]
@@ -27,6 +34,8 @@ pub(crate) enum End {
     Stopped,
     /// It never began, and never will.
     NotCreated,
+    /// It never began, and never will, since a result was taken: of a step of a run, which ended then.
+    Cached { outputs: Option<String>, run: String, step: String, step_ended_ms: u64 },
 }
 
 impl End {
@@ -60,4 +69,8 @@ enum FailureReasonForm {
     StartupTimeout,
     Lost,
     LaunchFailed,
+    ExpressionInvalid,
+    Rejected,
+    Evicted,
+    ImagePull,
 }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::KeepResult;
+
 /// An attempt, as the launcher orders it. Times are milliseconds, sizes bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spec {
@@ -31,4 +33,7 @@ pub(crate) struct Spec {
     /// How many files the program may have open; none means as many as the launcher.
     #[serde(default)]
     pub(crate) open_files: Option<u64>,
+    /// How the result is to be kept, where it is.
+    #[serde(default)]
+    pub(crate) keep: Option<KeepResult>,
 }

@@ -42,7 +42,7 @@ pub(super) fn decide(dir: &AttemptDir, spec: &Spec, evidence: &Evidence) -> End 
     };
     if status.success() {
         return match outputs::read(&dir.output_file(), &spec.outputs) {
-            Ok(outputs) => End::Succeeded { outputs },
+            Ok(outputs) => End::Succeeded { outputs, keep: spec.keep.clone() },
             Err(error) => End::failed(FailureReason::OutputInvalid, error.to_string()),
         };
     }

@@ -18,7 +18,7 @@ use windlass_engine::event::{AttemptPhase, AttemptReport};
 use windlass_launcher::{
     log_file::{LogReader, LogRecord},
     runtime::{
-        AttemptKey, AttemptSpec, Report, Runtime as _,
+        AttemptKey, AttemptSpec, KeepResult, Report, Runtime as _,
         process::{DEFAULT_LOG_LIMIT, ProcessConfig, ProcessRuntime, Supervisor, log_file},
     },
 };
@@ -121,10 +121,25 @@ impl Host {
     pub(crate) async fn report_of(&mut self, key: AttemptKey) -> AttemptReport {
         let next = async {
             loop {
-                let Report { run, report } =
+                let Report { run, report, .. } =
                     self.reports.recv().await.expect("the runtime is open");
                 if (run, report.step.0, report.attempt) == (key.run, key.step, key.attempt) {
                     return report;
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, next).await.expect("a report comes")
+    }
+
+    /// How the result of an attempt is to be kept, by the report of its end.
+    pub(crate) async fn kept_of(&mut self, key: AttemptKey) -> Option<KeepResult> {
+        let next = async {
+            loop {
+                let Report { report, keep, .. } =
+                    self.reports.recv().await.expect("the runtime is open");
+                let is_of = (report.step.0, report.attempt) == (key.step, key.attempt);
+                if is_of && report.ended_at.is_some() {
+                    return keep;
                 }
             }
         };
@@ -239,6 +254,8 @@ pub(crate) fn command(step: u32, command: &[&str]) -> AttemptSpec {
         termination_grace: Duration::from_secs(30),
         memory_bytes: None,
         outputs: Vec::new(),
+        cache: None,
+        cached: None,
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod adoption;
+mod cached;
 mod ends;
 mod host;
 mod logs;

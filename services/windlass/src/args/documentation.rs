@@ -1,6 +1,6 @@
 //! docs/command.md and the command say the same.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter};
 
 use clap::{Command, CommandFactory as _};
 
@@ -15,9 +15,17 @@ fn command() -> Command {
     command
 }
 
+/// Commands, and those within them.
+fn with_subcommands<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Vec<&'a Command> {
+    commands.into_iter().flat_map(|it| iter::once(it).chain(it.get_subcommands())).collect()
+}
+
 /// What stands between backquotes.
 fn quoted() -> impl Iterator<Item = &'static str> {
-    DOCS.split('`').skip(1).step_by(2)
+    let blocks = || DOCS.split("```");
+    let commands = blocks().skip(1).step_by(2).flat_map(str::lines);
+    let inline = blocks().step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+    inline.chain(commands.filter_map(|line| line.strip_prefix("$ ")))
 }
 
 /// The options that a text names, with their dashes.
@@ -61,8 +69,8 @@ fn every_option_that_is_named_exists_in_the_command_it_is_named_with() {
     for text in quoted() {
         let first = text.split(' ').find(|word| *word != "windlass").unwrap_or_default();
         let commands: Vec<&Command> = match command.find_subcommand(first) {
-            Some(named) => vec![named],
-            None => command.get_subcommands().collect(),
+            Some(named) => with_subcommands([named]),
+            None => with_subcommands(command.get_subcommands()),
         };
         for option in options(text) {
             found += 1;
@@ -77,6 +85,7 @@ fn every_variable_of_an_option_is_documented_with_it_and_every_documented_one_is
     let command = command();
     let there: BTreeSet<(String, String)> = command
         .get_subcommands()
+        .flat_map(|it| with_subcommands([it]))
         .flat_map(Command::get_arguments)
         .filter_map(|argument| {
             let variable = argument.get_env()?.to_str()?.to_owned();

@@ -1,10 +1,12 @@
 //! The command line. Help texts are these comments.
 
+mod cache;
 mod dev;
 #[cfg(test)]
 mod documentation;
 mod list;
 mod logs;
+mod orders;
 mod run;
 mod server;
 mod submission;
@@ -18,9 +20,11 @@ use clap::{
 use clap_complete::Shell;
 
 pub(crate) use self::{
+    cache::{CacheCommand, ClearCacheArgs},
     dev::DevArgs,
     list::ListArgs,
     logs::LogsArgs,
+    orders::{ApproveArgs, RetryArgs},
     run::RunArgs,
     server::{OneRunArgs, ServerArgs, TlsArgs},
     submission::SubmissionArgs,
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Show a run and its steps
     Get(GetArgs),
+    /// Tell why steps of a run do not run
+    Explain(ExplainArgs),
     /// Follow a run until it has ended
     Watch(WatchArgs),
     /// Show what steps wrote
@@ -72,14 +78,21 @@ pub(crate) enum Command {
     Pause(OneRunArgs),
     /// Go on with a paused run
     Resume(OneRunArgs),
+    /// Approve a step that waits for it, or reject it
+    Approve(ApproveArgs),
     /// Take up an ended run again: what did not succeed starts anew
-    Retry(OneRunArgs),
+    Retry(RetryArgs),
     /// Start a new run with the pipeline and the arguments of an old one
     Rerun(RerunArgs),
     /// Remove an ended run and its logs
     Delete(OneRunArgs),
+    /// See to the results that are kept of steps
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Check a pipeline's file without running it
     Validate(ValidateArgs),
+    /// Print a pipeline as a graph, to be drawn by other programs
+    Graph(GraphArgs),
     /// Print the JSON Schema of pipeline files, for editors
     Schema,
     /// Print a shell's completion script
@@ -90,7 +103,9 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "With --watch, Ctrl-C only leaves, with exit code 130: the run goes on.")]
+#[command(
+    after_help = "With --watch, Ctrl-C only leaves, with exit code 130: the run goes on. With --dry-run, no server is asked."
+)]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
     pub(crate) submission: SubmissionArgs,
@@ -110,7 +125,7 @@ pub(crate) struct SubmitArgs {
     pub(crate) request_id: String,
 
     /// Follow the run until it has ended; the exit code tells how
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub(crate) watch: bool,
 
     #[command(flatten)]
@@ -129,6 +144,16 @@ pub(crate) struct GetArgs {
     /// The most steps to show as text; JSON has all of them
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) target: OneRunArgs,
+
+    /// The step, by its name in a list of steps; unless given, all that neither run nor have ended, at most 20: those that
+    /// are closest to running
+    pub(crate) step: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -156,6 +181,28 @@ pub(crate) struct RerunArgs {
 pub(crate) struct ValidateArgs {
     /// The pipeline's file, YAML or JSON; `-` reads standard input
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For example: windlass graph pipeline.yaml | dot -Tsvg > pipeline.svg")]
+pub(crate) struct GraphArgs {
+    /// The pipeline's file; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// In which language
+    #[arg(long, value_enum, default_value_t, value_name = "LANGUAGE")]
+    pub(crate) format: GraphFormat,
+}
+
+/// A language for graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// Graphviz' DOT.
+    #[default]
+    Dot,
+    /// A Mermaid flowchart, as Markdown on many sites shows it.
+    Mermaid,
 }
 
 /// Whether a command line that was not understood asks for JSON, so that its error is JSON, too.

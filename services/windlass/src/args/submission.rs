@@ -17,7 +17,16 @@ pub(crate) struct SubmissionArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) params_file: Option<PathBuf>,
 
+    /// Run every step: take no results from the cache, and keep none
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+
     /// A label of the run
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) labels: Vec<(String, String)>,
+
+    /// Print what would be done, and start nothing: the steps in an order in which they could start, with the parameters'
+    /// values put in
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

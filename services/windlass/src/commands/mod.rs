@@ -1,10 +1,15 @@
 //! One file per command: from arguments to results. What is shown is made by `render` and `document`.
 
+mod approve;
+mod cache;
 mod dev;
+mod explain;
 mod get;
+mod graph;
 mod list;
 mod logs;
 mod orders;
+mod plan;
 mod run;
 mod submit;
 mod target;
@@ -66,14 +71,18 @@ async fn command(
         Command::Submit(args) => submit::submit(args, format).await,
         Command::List(args) => list::list(args, format).await,
         Command::Get(args) => get::get(args, format).await,
+        Command::Explain(args) => explain::explain(args, format).await,
         Command::Watch(args) => watch::watch(args, format).await,
         Command::Logs(args) => logs::logs(args, format).await,
         Command::Cancel(args) => orders::order(orders::Order::Cancel, &args, format).await,
         Command::Pause(args) => orders::order(orders::Order::Pause, &args, format).await,
         Command::Resume(args) => orders::order(orders::Order::Resume, &args, format).await,
-        Command::Retry(args) => orders::order(orders::Order::Retry, &args, format).await,
+        Command::Approve(args) => approve::approve(args, format).await,
+        Command::Retry(args) => orders::retry(args, format).await,
         Command::Rerun(args) => orders::rerun(args, format).await,
         Command::Delete(args) => orders::delete(&args, format).await,
+        Command::Cache(command) => cache::cache(command, format).await,
+        Command::Graph(args) => graph::graph(&args, format),
         Command::Validate(args) => validate::validate(&args, format),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),

@@ -4,7 +4,7 @@ use windlass_client::v1::{Run, RunState};
 
 use super::{submit, target};
 use crate::{
-    args::{OneRunArgs, OutputFormat, RerunArgs},
+    args::{OneRunArgs, OutputFormat, RerunArgs, RetryArgs},
     document::{DeleteResult, RunResult},
     exit::Exit,
     failure::Failure,
@@ -17,7 +17,6 @@ pub(super) enum Order {
     Cancel,
     Pause,
     Resume,
-    Retry,
 }
 
 pub(super) async fn order(
@@ -32,26 +31,38 @@ pub(super) async fn order(
         Order::Cancel => client.cancel(&run_id).await?,
         Order::Pause => client.pause(&run_id).await?,
         Order::Resume => client.resume(&run_id).await?,
-        Order::Retry => client.retry(&run_id).await?,
     };
-    tell(order, &run, was_paused, format)?;
-    Ok(Exit::Success)
-}
-
-/// An order is taken before it is carried out: the state tells how far that is.
-fn tell(order: Order, run: &Run, was_paused: bool, format: OutputFormat) -> Result<(), Failure> {
-    if format == OutputFormat::Json {
-        return output::write_json(&RunResult { run: run.into() });
-    }
-    if was_paused {
-        return output::write(&format!("{} was paused already\n", run.run_id));
+    if was_paused && format == OutputFormat::Text {
+        output::write(&format!("{run_id} was paused already\n"))?;
+        return Ok(Exit::Success);
     }
     let taken = match order {
         Order::Cancel => "will be cancelled",
         Order::Pause => "will pause",
         Order::Resume => "will go on",
-        Order::Retry => "will be retried",
     };
+    tell(&run, taken, format)?;
+    Ok(Exit::Success)
+}
+
+pub(super) async fn retry(args: RetryArgs, format: OutputFormat) -> Result<Exit, Failure> {
+    let (client, run_id) = target::connect_to_run(&args.target, format).await?;
+    let run = client.retry(&run_id, args.from.as_deref()).await?;
+    match args.from {
+        Some(from) => {
+            let taken = format!("will be retried from {}", words::harmless(&from));
+            tell(&run, &taken, format)?;
+        }
+        None => tell(&run, "will be retried", format)?,
+    }
+    Ok(Exit::Success)
+}
+
+/// An order is taken before it is carried out: the state tells how far that is.
+fn tell(run: &Run, taken: &str, format: OutputFormat) -> Result<(), Failure> {
+    if format == OutputFormat::Json {
+        return output::write_json(&RunResult { run: run.into() });
+    }
     let state = Theme::stdout().run_state(run.state(), &words::run_state(run.state()));
     output::write(&format!("{} {taken}; it is {state} now\n", run.run_id))
 }

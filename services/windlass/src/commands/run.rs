@@ -5,17 +5,17 @@ use std::{path::PathBuf, time::Duration};
 use tokio::time::timeout;
 use windlass_client::{
     Client,
-    v1::{Run, SubmitRunRequest},
+    v1::{Run, Step, SubmitRunRequest, step::Work},
 };
 use windlass_proto::id::RunId;
 use windlass_service::signal::EndSignals;
 
-use super::end_signals;
+use super::{end_signals, plan};
 use crate::{
     args::{OutputFormat, RunArgs},
     embedded::{Embedded, EmbeddedConfig, RuntimeConfig, StateDir},
     exit::Exit,
-    failure::Failure,
+    failure::{Failure, InputError},
     follow::{Followed, Manner, OnSignal, follow},
     output,
     state::{self, StateError, StateWatch},
@@ -47,6 +47,10 @@ pub(super) async fn run(
     warnings: Warnings,
 ) -> Result<Exit, Failure> {
     let request = submission::request(&args.submission, &BaseDir::OfFile)?;
+    if args.submission.dry_run {
+        return plan::tell(&request, format);
+    }
+    refuse_approvals(&request)?;
     let mut signals = end_signals()?;
     let state = match args.state_dir {
         Some(dir) => StateDir::Persistent(std::path::absolute(&dir).unwrap_or(dir)),
@@ -72,6 +76,30 @@ pub(super) async fn run(
         Ok(_) | Err(_) => embedded.shutdown().await,
     }
     ended?.exit
+}
+
+/// Refuses a pipeline with a step that somebody has to approve: a run within this process cannot be reached from outside, and
+/// would wait for ever.
+fn refuse_approvals(request: &SubmitRunRequest) -> Result<(), InputError> {
+    let pipeline = request.pipeline.iter();
+    let mut lists = pipeline.flat_map(|pipeline| [&pipeline.steps, &pipeline.exit_steps]);
+    let Some(step) = lists.find_map(|steps| first_approval(steps)) else {
+        return Ok(());
+    };
+    Err(InputError::new(format!(
+        "step `{step}` waits for somebody's approval, and nobody can reach a run of `windlass run` to give it; start a server with \
+         `windlass dev`, and give the pipeline to `windlass submit`"
+    )))
+}
+
+/// The name of the first approval in a list, or in what lies in it.
+fn first_approval(steps: &[Step]) -> Option<&str> {
+    steps.iter().find_map(|step| match &step.work {
+        Some(Work::Approval(_)) => Some(step.name.as_str()),
+        Some(Work::Group(group)) => first_approval(&group.steps),
+        Some(Work::Branches(branches)) => first_approval(&branches.branches),
+        Some(Work::Task(_)) | None => None,
+    })
 }
 
 /// Waits until the directory is lost; for ever if there is none.

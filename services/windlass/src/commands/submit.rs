@@ -7,7 +7,7 @@ use windlass_client::{
     v1::{Run, SubmitRunRequest},
 };
 
-use super::{end_signals, target};
+use super::{end_signals, plan, target};
 use crate::{
     args::{OutputFormat, ServerArgs, SubmitArgs},
     document::RunResult,
@@ -22,6 +22,10 @@ use crate::{
 };
 
 pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exit, Failure> {
+    if args.submission.dry_run {
+        let base_dir = given_base_dir(&args).unwrap_or(BaseDir::OfRuntime);
+        return plan::tell(&submission::request(&args.submission, &base_dir)?, format);
+    }
     let server = reach(&args, format).await;
     // What is wrong with the file is told even if there is no server.
     let base_dir = server.as_ref().map_or(&BaseDir::OfRuntime, |(_, base_dir)| base_dir);
@@ -57,8 +61,8 @@ async fn base_dir(
     args: &SubmitArgs,
     format: OutputFormat,
 ) -> Result<BaseDir, Failure> {
-    if let Some(dir) = &args.base_dir {
-        return Ok(BaseDir::Given(std::path::absolute(dir).unwrap_or_else(|_| dir.clone())));
+    if let Some(given) = given_base_dir(args) {
+        return Ok(given);
     }
     if see_the_same(client.files().await?.as_deref(), files::identity().as_deref()) {
         return Ok(BaseDir::OfFile);
@@ -72,6 +76,11 @@ async fn base_dir(
         );
     }
     Ok(BaseDir::OfRuntime)
+}
+
+fn given_base_dir(args: &SubmitArgs) -> Option<BaseDir> {
+    let dir = args.base_dir.as_ref()?;
+    Some(BaseDir::Given(std::path::absolute(dir).unwrap_or_else(|_| dir.clone())))
 }
 
 /// Nobody who does not say what they see is taken to see the same.

@@ -5,14 +5,19 @@
 
 mod error;
 mod event;
+mod explain;
+mod plan;
 mod result;
 mod run;
 
 pub(crate) use self::{
     error::ErrorDocument,
     event::EventDocument,
+    explain::ExplainResult,
+    plan::PlanResult,
     result::{
-        AttemptsResult, DeleteResult, DevResult, GetResult, ListResult, RunResult, ValidateResult,
+        AttemptsResult, ClearCacheResult, DeleteResult, DevResult, GetResult, GraphResult,
+        ListResult, RunResult, ValidateResult,
     },
     run::{AttemptDocument, RunDocument, StepDocument},
 };

@@ -42,6 +42,13 @@ pub(crate) struct DeleteResult {
     pub(crate) deleted: String,
 }
 
+/// Of `cache clear`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClearCacheResult {
+    /// How many results.
+    pub(crate) forgotten: u64,
+}
+
 /// Of `validate`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ValidateResult {
@@ -49,6 +56,13 @@ pub(crate) struct ValidateResult {
     pub(crate) pipeline: String,
     /// How many it has.
     pub(crate) steps: usize,
+}
+
+/// Of `graph`.
+#[derive(Debug, Serialize)]
+pub(crate) struct GraphResult {
+    /// In the language that was asked for.
+    pub(crate) graph: String,
 }
 
 /// Of `dev`, as soon as it listens.

@@ -56,6 +56,9 @@ pub(crate) struct StepDocument {
     attempt: u32,
     failures: u32,
     losses: u32,
+    /// How many failures are retried, of its own and others.
+    retry_limit: u32,
+    system_retry_limit: u32,
     queue_time: Option<String>,
     start_time: Option<String>,
     end_time: Option<String>,
@@ -77,6 +80,8 @@ pub(crate) struct AttemptDocument {
     duration_seconds: Option<f64>,
     /// Null where the runtime places no attempts on hosts, and before it has.
     host: Option<String>,
+    /// What its processes may use together; null where there is no limit.
+    memory_bytes: Option<u64>,
 }
 
 impl From<&v1::Run> for RunDocument {
@@ -129,6 +134,8 @@ impl From<&v1::StepStatus> for StepDocument {
             attempt: step.attempt,
             failures: step.failures,
             losses: step.losses,
+            retry_limit: step.retry_limit,
+            system_retry_limit: step.system_retry_limit,
             queue_time: rfc3339(step.queue_time),
             start_time: rfc3339(step.start_time),
             end_time: rfc3339(step.end_time),
@@ -154,6 +161,7 @@ impl From<&v1::Attempt> for AttemptDocument {
             signal: attempt.signal,
             duration_seconds: duration.map(|duration| duration.as_secs_f64()),
             host: text(&attempt.host),
+            memory_bytes: (attempt.memory_bytes > 0).then_some(attempt.memory_bytes),
         }
     }
 }

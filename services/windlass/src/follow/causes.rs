@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use tokio::time::timeout;
 use windlass_client::{
     Client,
-    v1::{ListAttemptsRequest, StepState, StepStatus},
+    v1::{ListAttemptsRequest, Reason, StepState, StepStatus},
 };
 
 /// Causes that are asked for at once; many steps that fail together mostly do so for the same one.
@@ -17,13 +17,24 @@ const LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Failures(HashMap<u32, u32>);
 
+/// Whether a step itself tells that its latest attempt failed, and why.
+pub(crate) fn tells_of_failure(step: &StepStatus) -> bool {
+    match step.state() {
+        StepState::Delayed | StepState::Failed => true,
+        // A failure that was ignored.
+        StepState::Succeeded => !matches!(step.reason(), Reason::Unspecified | Reason::Cached),
+        _ => false,
+    }
+}
+
 impl Failures {
     /// Takes in a step; true where an attempt of it has failed that it does not tell of.
     fn failed_unseen(&mut self, step: &StepStatus) -> bool {
         let failures = step.failures + step.losses;
         let before = self.0.insert(step.index, failures);
-        let tells_itself = matches!(step.state(), StepState::Delayed | StepState::Failed);
-        before.is_some_and(|before| failures > before) && !tells_itself && step.attempt > 1
+        before.is_some_and(|before| failures > before)
+            && !tells_of_failure(step)
+            && step.attempt > 1
     }
 
     /// Takes in steps that are other than before, and asks why attempts failed that they do not tell of. By index.
@@ -68,5 +79,9 @@ mod tests {
         (step.attempt, step.losses) = (4, 1);
         assert!(failures.failed_unseen(&step));
         assert!(!failures.failed_unseen(&step), "it was seen");
+        step.set_state(StepState::Succeeded);
+        step.set_reason(Reason::ExitCode);
+        (step.attempt, step.failures) = (5, 3);
+        assert!(!failures.failed_unseen(&step), "it was ignored, and the step tells why");
     }
 }

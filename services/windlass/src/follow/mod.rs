@@ -16,13 +16,13 @@ use windlass_client::{
 };
 use windlass_service::signal::EndSignals;
 
-pub(crate) use self::order::StepChange;
 use self::{
     cancel::{Answer, Cancel},
     causes::Failures,
     order::{Item, Order},
     trouble::Trouble,
 };
+pub(crate) use self::{causes::tells_of_failure, order::StepChange};
 use crate::{exit::Exit, failure::Failure, render::words, view::View, warnings::Warnings};
 
 /// How often what changes by time alone is shown anew.

@@ -175,7 +175,7 @@ impl Order {
 /// When a step came into its state, where the step tells.
 fn took_place(step: &StepStatus) -> Option<Timestamp> {
     match step.state() {
-        StepState::Running => timestamp(step.start_time),
+        StepState::Running | StepState::Suspended => timestamp(step.start_time),
         StepState::Queued | StepState::Starting => timestamp(step.queue_time),
         state if has_ended(state) => timestamp(step.end_time),
         _ => None,

@@ -5,17 +5,18 @@ use windlass_client::v1::Attempt;
 
 use super::{Theme, table::table, time, words};
 
-/// One attempt per line; with its host where any has one.
+/// One attempt per line; with its host, and with how much memory it may use, where any has one.
 pub(crate) fn attempts(attempts: &[Attempt], now: Timestamp, theme: &Theme) -> String {
     if attempts.is_empty() {
         return "no attempts yet\n".to_owned();
     }
     let on_hosts = attempts.iter().any(|attempt| !attempt.host.is_empty());
-    let row = |cells: [String; 6], host: String| {
+    let is_limited = attempts.iter().any(|attempt| attempt.memory_bytes > 0);
+    let row = |cells: [String; 6], memory: String, host: String| {
         let mut cells = cells.to_vec();
-        if on_hosts {
+        for (_, cell) in [(is_limited, memory), (on_hosts, host)].into_iter().filter(|it| it.0) {
             // Before the reason, which may be long.
-            cells.insert(cells.len() - 1, host);
+            cells.insert(cells.len() - 1, cell);
         }
         cells
     };
@@ -30,9 +31,13 @@ pub(crate) fn attempts(attempts: &[Attempt], now: Timestamp, theme: &Theme) -> S
             exit(attempt),
             words::harmless(&words::why(&attempt.message, attempt.reason())),
         ];
-        row(cells, host(attempt))
+        row(cells, memory(attempt), host(attempt))
     });
-    table(row(heading.map(|word| theme.dim(word)), theme.dim("HOST")), rows)
+    table(row(heading.map(|word| theme.dim(word)), theme.dim("MEMORY"), theme.dim("HOST")), rows)
+}
+
+fn memory(attempt: &Attempt) -> String {
+    if attempt.memory_bytes == 0 { "-".to_owned() } else { words::memory(attempt.memory_bytes) }
 }
 
 fn host(attempt: &Attempt) -> String {
@@ -58,6 +63,14 @@ mod tests {
         insta::assert_snapshot!("attempts", text);
         let text = attempts(&samples::attempts_on_hosts(), samples::now(), &samples::theme());
         insta::assert_snapshot!("attempts_on_hosts", text);
+        let mut limited = samples::attempts();
+        for (attempt, memory) in limited.iter_mut().zip([64 << 20, 96 << 20, 3 << 29]) {
+            attempt.memory_bytes = memory;
+        }
+        insta::assert_snapshot!(
+            "attempts_with_memory",
+            attempts(&limited, samples::now(), &samples::theme())
+        );
         assert_eq!(attempts(&[], samples::now(), &samples::theme()), "no attempts yet\n");
     }
 }

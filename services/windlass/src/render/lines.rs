@@ -54,7 +54,13 @@ pub(crate) fn happened(step: &StepStatus, at: Timestamp, theme: &Theme) -> Optio
     Some(match state {
         StepState::Running => format!("{name} {}{attempt}", told("started")),
         StepState::Succeeded => {
-            format!("{name} {}{attempt}{}", told("succeeded"), after(" in ", took))
+            // There is something to say where a failure was ignored.
+            format!(
+                "{name} {}{attempt}{}{}",
+                told(&words::step(step)),
+                after(" in ", took),
+                after(": ", some(why))
+            )
         }
         StepState::Failed => {
             format!(
@@ -73,6 +79,7 @@ pub(crate) fn happened(step: &StepStatus, at: Timestamp, theme: &Theme) -> Optio
                 after(": ", some(why))
             )
         }
+        StepState::Suspended => format!("{name} {}", told(&why)),
         StepState::Skipped if why.starts_with("skipped") => format!("{name} {}", told(&why)),
         StepState::Skipped => format!("{name} {}{}", told("skipped"), after(": ", some(why))),
         StepState::Cancelled => format!("{name} {}{}", told("cancelled"), after(": ", some(why))),
@@ -134,7 +141,12 @@ mod tests {
         delayed.retry_time = Some(samples::at(30));
         let mut running = samples::step("fetch", StepState::Running);
         running.attempt = 3;
-        let steps = [delayed, running, samples::step("fetch", StepState::Queued)];
+        let mut ignored = samples::step("fetch", StepState::Succeeded);
+        ignored.message = "a failure was ignored: exited with code 7".to_owned();
+        let mut suspended = samples::step("sign-off", StepState::Suspended);
+        suspended.message = "waits for approval: windlass approve run_1 sign-off".to_owned();
+        let steps =
+            [delayed, running, samples::step("fetch", StepState::Queued), ignored, suspended];
         let mut told: Vec<_> =
             samples::steps_of_failed_run().iter().map(|step| happened(step, at, &theme)).collect();
         told.extend(steps.iter().map(|step| happened(step, at, &theme)));

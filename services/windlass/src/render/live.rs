@@ -11,16 +11,18 @@ const SHOWN: usize = 8;
 /// Columns of the bar.
 const BAR: usize = 30;
 
-/// One line per step that runs or waits for its next attempt, then the bar. No line is wider than the terminal, and most
+/// One line per step that runs, waits for somebody's approval or waits for its next attempt, then the bar. No line is wider than the terminal, and most
 /// rows of a small one are left to what scrolls.
 pub(crate) fn live(run: &Run, steps: &[StepStatus], now: Timestamp, theme: &Theme) -> String {
     let runs =
         |step: &&StepStatus| matches!(step.state(), StepState::Running | StepState::Stopping);
     let waits = |step: &&StepStatus| step.state() == StepState::Delayed;
+    let asks = |step: &&StepStatus| step.state() == StepState::Suspended;
     let room = (theme.height / 3).saturating_sub(1).clamp(1, SHOWN);
     let running = steps.iter().filter(runs).map(|step| step_line(step, now, theme));
+    let suspended = steps.iter().filter(asks).map(|step| suspended_line(step, theme));
     let delayed = steps.iter().filter(waits).map(|step| delayed_line(step, now, theme));
-    let mut lines: Vec<String> = running.chain(delayed).take(room).collect();
+    let mut lines: Vec<String> = running.chain(suspended).chain(delayed).take(room).collect();
     let counts = run.step_counts.unwrap_or_default();
     let hidden = ((counts.running + counts.stopping) as usize).saturating_sub(lines.len());
     if hidden > 0 && lines.len() > 1 {
@@ -49,6 +51,12 @@ fn delayed_line(step: &StepStatus, now: Timestamp, theme: &Theme) -> String {
     let next = format!("attempt {}", step.attempt.saturating_add(1));
     let left = time::until(step.retry_time, now).map(time::length).unwrap_or_default();
     format!("  {name}: {} in {}", theme.odd(&next), theme.dim(&left))
+}
+
+/// `sign-off: waits for approval: windlass approve run_… sign-off`
+fn suspended_line(step: &StepStatus, theme: &Theme) -> String {
+    let name = theme.step(&words::harmless(&step.name));
+    format!("  {name}: {}", theme.odd(&words::harmless(&step.message)))
 }
 
 fn bar_line(run: &Run, now: Timestamp, theme: &Theme) -> String {
@@ -97,6 +105,11 @@ mod tests {
         delayed.retry_time = Some(samples::at(91));
         let text = live(&run, &[delayed], samples::now(), &small);
         assert!(text.starts_with("  connect: attempt 2 in 1.3 s\n"), "{text}");
+        let mut suspended = samples::step("sign-off", StepState::Suspended);
+        suspended.message = "waits for approval: windlass approve run_1 sign-off".to_owned();
+        let text = live(&run, &[suspended], samples::now(), &small);
+        let line = "  sign-off: waits for approval: windlass approve run_1 sign-off\n";
+        assert!(text.starts_with(line), "{text}");
         let narrow = Theme { width: 20, colour: true, ..samples::theme() };
         let text = live(&run, &steps, samples::now(), &narrow);
         assert!(text.lines().all(|line| measure_text_width(line) < 20), "{text}");

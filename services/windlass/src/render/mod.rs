@@ -1,9 +1,11 @@
 //! From data to text for people. Pure: data in, text out; what depends on the terminal is in [`Theme`].
 
 mod attempts;
+mod explain;
 mod failure;
 pub(crate) mod lines;
 pub(crate) mod live;
+mod plan;
 mod run;
 mod runs;
 #[cfg(test)]
@@ -17,7 +19,9 @@ pub(crate) mod words;
 
 pub(crate) use self::{
     attempts::attempts,
+    explain::explained,
     failure::failure,
+    plan::plan,
     run::run,
     runs::runs,
     skipped::{SkippedGroup, skipped},

@@ -34,7 +34,8 @@ pub(crate) fn run(
     text
 }
 
-fn heading(run: &Run, now: Timestamp, theme: &Theme) -> String {
+/// The run, its state, and how long it has taken.
+pub(super) fn heading(run: &Run, now: Timestamp, theme: &Theme) -> String {
     let state = theme.run_state(run.state(), &words::run_state(run.state()));
     let took = time::between(run.start_time, run.end_time, now).map(time::length);
     let took = match (took, run.end_time) {
@@ -72,19 +73,43 @@ fn pairs(pairs: &BTreeMap<String, String>) -> String {
 }
 
 fn steps_table(steps: &[StepStatus], now: Timestamp, theme: &Theme) -> String {
+    let have_failed = steps.iter().any(has_failed);
+    let row = |cells: [String; 5], failures: [String; 2]| {
+        let mut cells = cells.to_vec();
+        if have_failed {
+            cells.splice(3..3, failures);
+        }
+        cells
+    };
     let heading = ["STEP", "STATE", "ATTEMPT", "TOOK", "WHY"].map(|word| theme.dim(word));
+    let failures = ["FAILURES", "LOSSES"].map(|word| theme.dim(word));
     let rows = steps.iter().map(|step| {
         let attempt = if step.attempt == 0 { "-".to_owned() } else { step.attempt.to_string() };
         let took = time::between(step.start_time, step.end_time, now);
-        [
+        let cells = [
             words::harmless(&step.name),
-            theme.step_state(step.state(), &words::step_state(step.state())),
+            theme.step_state(step.state(), &words::step(step)),
             attempt,
             took.map_or_else(|| "-".to_owned(), time::length),
             words::harmless(&words::why(&step.message, step.reason())),
-        ]
+        ];
+        row(cells, budgets(step))
     });
-    table(heading, rows)
+    table(row(heading, failures), rows)
+}
+
+fn has_failed(step: &StepStatus) -> bool {
+    step.failures > 0 || step.losses > 0
+}
+
+/// How often a step failed by its own fault, and how often not by its own, each with how many of these are retried.
+fn budgets(step: &StepStatus) -> [String; 2] {
+    let budgets = [(step.failures, step.retry_limit), (step.losses, step.system_retry_limit)];
+    budgets.map(|(failures, limit)| match (has_failed(step), limit) {
+        (false, _) => "-".to_owned(),
+        (true, 1) => format!("{failures} (1 retry)"),
+        (true, limit) => format!("{failures} ({limit} retries)"),
+    })
 }
 
 #[cfg(test)]

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use jiff::{Timestamp, tz::TimeZone};
 use prost_types::{Duration, Timestamp as Moment};
 use windlass_client::v1::{
-    Attempt, AttemptState, LogLine, LogStream, Reason, Run, RunState, StepCounts, StepState,
-    StepStatus,
+    Attempt, AttemptState, ExplainRunResponse, LogLine, LogStream, Obstacle, ObstacleKind, Reason,
+    Run, RunState, StepCounts, StepExplanation, StepState, StepStatus,
+};
+use windlass_pipeline::{
+    file::{self, FileOptions},
+    plan::Plan,
 };
 use windlass_proto::json;
 
@@ -102,6 +106,7 @@ pub(crate) fn steps_of_failed_run() -> Vec<StepStatus> {
     load.outputs = BTreeMap::from([("rows".to_owned(), json::to_value(&serde_json::json!(12)))]);
     let mut transform = step("transform", StepState::Failed);
     (transform.attempt, transform.failures) = (3, 3);
+    (transform.retry_limit, transform.system_retry_limit) = (2, 3);
     (transform.start_time, transform.end_time) = (Some(at(20)), Some(at(62)));
     transform.reason = Reason::ExitCode.into();
     transform.message = "exited with code 1".to_owned();
@@ -157,6 +162,94 @@ pub(crate) fn attempts_on_hosts() -> Vec<Attempt> {
         attempt.host = host.to_owned();
     }
     attempts
+}
+
+/// A run in which a cancel is on its way, a step waits, one is tried again, one starts, and one runs.
+pub(crate) fn explained() -> ExplainRunResponse {
+    let obstacle = |kind: ObstacleKind, message: &str| Obstacle {
+        kind: kind.into(),
+        message: message.to_owned(),
+        ..Obstacle::default()
+    };
+    let explained = |name: &str, state, obstacles: &[Obstacle]| StepExplanation {
+        step: Some(step(name, state)),
+        obstacles: obstacles.to_vec(),
+    };
+    let waits = Obstacle {
+        steps: vec!["load".to_owned(), "clean".to_owned()],
+        ..obstacle(ObstacleKind::Dependencies, "it waits for the end of steps `load` and `clean`")
+    };
+    let paused =
+        obstacle(ObstacleKind::Paused, "the run is paused; `windlass resume R` lets it go on");
+    let retry = obstacle(
+        ObstacleKind::Retry,
+        "its latest attempt failed, and the next one waits for its delay: exited with code 1",
+    );
+    let starting = obstacle(ObstacleKind::Starting, "its attempt exists and does not run yet");
+    let order = "a cancel was asked for and has not been taken up yet";
+    ExplainRunResponse {
+        run: Some(running_run()),
+        obstacles: vec![obstacle(ObstacleKind::Order, order)],
+        steps: vec![
+            explained(
+                "train",
+                StepState::Starting,
+                &[Obstacle { since: Some(at(80)), until: Some(at(110)), ..starting }],
+            ),
+            explained(
+                "transform",
+                StepState::Waiting,
+                &[waits, Obstacle { since: Some(at(30)), ..paused }],
+            ),
+            explained("publish", StepState::Delayed, &[Obstacle { until: Some(at(333)), ..retry }]),
+            explained("load", StepState::Running, &[]),
+        ],
+        more: 12,
+    }
+}
+
+/// What a pipeline would do that has a bit of everything.
+pub(crate) fn plan() -> Plan {
+    let text = r#"
+name: nightly
+max_parallelism: 4
+timeout: 2h
+parameters:
+  day: {type: string}
+  sizes: [1, 2, 3]
+steps:
+  load:
+    env: {DAY: "${{ params.day }}", GREETING: "it's ${{ params.day }}"}
+    command: [python, load.py, --day, "${{ params.day }}", "--run=${{ run.id }}"]
+    retry: {limit: 2, delay: 5s, factor: 2, jitter: 0.1}
+    timeout: 10m
+    outputs: parts
+  fit:
+    for_each: {items: "${{ params.sizes }}", max_parallelism: 2}
+    depends_on: load
+    env: {SIZE: "${{ item }}"}
+    run: |
+      echo "$SIZE"
+      ./fit
+    resources: {memory: 512Mi}
+  parts:
+    for_each: "${{ steps.load.outputs.parts }}"
+    when: params.day != ''
+    steps:
+      clean: {command: [clean, "${{ item }}"]}
+      store: {command: [store, "${{ steps.clean.state }}"], working_dir: /srv}
+  publish:
+    trigger_rule: all_done
+    depends_on: [fit, parts]
+    branches:
+      loud: {when: "params.day == 'monday'", command: [shout]}
+      quiet: {command: [whisper]}
+exit_steps:
+  report: {command: [report, "${{ run.state }}"]}
+"#;
+    let pipeline = file::parse(text.as_bytes(), &FileOptions::default()).expect("it is right");
+    let day = json::to_value(&serde_json::json!("monday"));
+    Plan::of(&pipeline, &BTreeMap::from([("day".to_owned(), day)])).expect("so are its arguments")
 }
 
 pub(crate) fn line(step: &str, text: &str) -> LogLine {

@@ -97,7 +97,10 @@ impl Theme {
             StepState::Succeeded => self.good(text),
             StepState::Failed => self.bad(text),
             StepState::Starting | StepState::Running => self.busy(text),
-            StepState::Delayed | StepState::Stopping | StepState::Cancelled => self.odd(text),
+            StepState::Delayed
+            | StepState::Stopping
+            | StepState::Cancelled
+            | StepState::Suspended => self.odd(text),
             StepState::Skipped => self.dim(text),
             StepState::Unspecified | StepState::Waiting | StepState::Ready | StepState::Queued => {
                 text.to_owned()

@@ -1,6 +1,9 @@
 //! The contract's words as they are shown: lower case, without what they belong to.
 
-use windlass_client::v1::{AttemptState, LogStream, Reason, RunState, StepState};
+use windlass_client::v1::{
+    AttemptState, FailureMode, LogStream, ObstacleKind, Reason, RunState, StepState, StepStatus,
+    TriggerRule,
+};
 
 pub(crate) fn run_state(state: RunState) -> String {
     word(state.as_str_name(), "RUN_STATE_")
@@ -10,12 +13,32 @@ pub(crate) fn step_state(state: StepState) -> String {
     word(state.as_str_name(), "STEP_STATE_")
 }
 
+/// The state that a step is in; `cached` where it has succeeded by a result that was taken.
+pub(crate) fn step(step: &StepStatus) -> String {
+    match (step.state(), step.reason()) {
+        (StepState::Succeeded, Reason::Cached) => "cached".to_owned(),
+        (state, _) => step_state(state),
+    }
+}
+
 pub(crate) fn attempt_state(state: AttemptState) -> String {
     word(state.as_str_name(), "ATTEMPT_STATE_")
 }
 
 pub(crate) fn log_stream(stream: LogStream) -> String {
     word(stream.as_str_name(), "LOG_STREAM_")
+}
+
+pub(crate) fn failure_mode(mode: FailureMode) -> String {
+    word(mode.as_str_name(), "FAILURE_MODE_")
+}
+
+pub(crate) fn trigger_rule(rule: TriggerRule) -> String {
+    word(rule.as_str_name(), "TRIGGER_RULE_")
+}
+
+pub(crate) fn obstacle(kind: ObstacleKind) -> String {
+    word(kind.as_str_name(), "OBSTACLE_KIND_")
 }
 
 /// None where there is nothing to say.
@@ -55,6 +78,18 @@ pub(crate) fn number(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// An amount of memory, in the largest unit of which there is one, to a tenth.
+pub(crate) fn memory(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let unit = (bytes.max(1).ilog2() / 10).min(3);
+    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
+    let fraction = match tenths % 10 {
+        0 => String::new(),
+        tenth => format!(".{tenth}"),
+    };
+    format!("{}{fraction} {}", tenths / 10, UNITS[unit as usize])
 }
 
 /// The columns that somebody else's text takes.
@@ -97,6 +132,13 @@ mod tests {
     fn numbers_are_read_in_thousands() {
         assert_eq!([7, 1000, 1_000_000].map(number), ["7", "1,000", "1,000,000"]);
         assert_eq!([1, 2].map(steps), ["1 step", "2 steps"]);
+    }
+
+    #[test]
+    fn memory_is_read_in_units() {
+        let shown = [1, 1023, 1024, 1536 << 10, (1 << 30) - 1, 3 << 29, 5 << 40].map(memory);
+        let expected = ["1 B", "1023 B", "1 KiB", "1.5 MiB", "1023.9 MiB", "1.5 GiB", "5120 GiB"];
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use windlass_client::v1::{LogLine, StepState};
 
 use crate::{
-    follow::StepChange,
+    follow::{StepChange, tells_of_failure},
     render::{self, SkippedGroup, Theme, lines, words},
 };
 
@@ -77,11 +77,10 @@ impl Told {
         let (state, attempt) = (step.state(), step.attempt);
         let now = Last { state, attempt, failures: step.failures + step.losses };
         let before = std::mem::replace(&mut self.steps[place], now);
-        let tells_of_failure = matches!(state, StepState::Delayed | StepState::Failed);
         let failed_unseen = before.attempt > 0
             && now.failures > before.failures
             && attempt > before.attempt
-            && !tells_of_failure;
+            && !tells_of_failure(step);
         let mut news = Vec::new();
         if failed_unseen {
             news.push(lines::tried_again(step, change.failed_before.as_deref(), theme));

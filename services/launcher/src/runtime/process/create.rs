@@ -9,13 +9,15 @@ use std::{
     thread,
 };
 
-use windlass_engine::reason::FailureReason;
+use windlass_engine::{reason::FailureReason, record::CacheSource};
+use windlass_proto::convert;
 use windlass_service::descriptors;
 
 use super::{Supervisor, judge, layout::Layout, waiting::Waiting};
 use crate::{
     clock,
-    runtime::{AttemptKey, AttemptSpec},
+    log_file::{Block, LogStream, LogWriter},
+    runtime::{AttemptKey, AttemptSpec, CachedResult, KeepResult},
     supervisor::{
         ROOM_INTERVAL,
         attempt_dir::{AttemptDir, DirError},
@@ -32,8 +34,8 @@ pub(super) enum Creation {
     Created { supervisor: Child, created_ms: u64 },
     /// It existed before.
     Existed,
-    /// It could not be created.
-    Failed(Outcome),
+    /// It is over: it could not be created, or a result was taken instead.
+    Over(Outcome),
 }
 
 /// Creates the attempt, unless it exists.
@@ -48,8 +50,11 @@ pub(super) fn create(
     let lock = match with_room(&dir, key, || claim(layout, key)) {
         Ok(Some(lock)) => lock,
         Ok(None) => return Creation::Existed,
-        Err(error) => return Creation::Failed(launch_failed(error.to_string())),
+        Err(error) => return Creation::Over(launch_failed(error.to_string())),
     };
+    if let Some(cached) = attempt.cached {
+        return Creation::Over(take(&dir, key, log_limit, cached));
+    }
     let spec = spec(layout, log_limit, attempt);
     let created_ms = spec.created_ms;
     let written = with_room(&dir, key, || dir.write_spec(&spec));
@@ -59,8 +64,29 @@ pub(super) fn create(
             let outcome = launch_failed(error.to_string());
             // The lock went with the failed start; nobody else can have written an outcome but *lost*.
             judge::write(&dir, &outcome);
-            Creation::Failed(outcome)
+            Creation::Over(outcome)
         }
+    }
+}
+
+/// Has a result in place of what was not run; the caller holds the attempt's lock. Its log says where that came from.
+fn take(dir: &AttemptDir, key: AttemptKey, log_limit: u64, cached: CachedResult) -> Outcome {
+    let now = clock::now();
+    let CachedResult { outputs, source: CacheSource { run, step, ended_at } } = cached;
+    let at = convert::timestamp(ended_at).unwrap_or_default();
+    let line = format!("nothing was run: the result is that of step `{step}` of {run}, of {at}");
+    // Where there is no room for the log, there is none.
+    if let Ok(mut log) = LogWriter::create(&dir.log_file(), log_limit) {
+        log.append(LogStream::System, now, Block { bytes: line.as_bytes(), partial: false });
+        log.finish(now);
+    }
+    let outputs = outputs.as_deref().map(str::to_owned);
+    let end = End::Cached { outputs, run, step, step_ended_ms: ended_at.0 };
+    let (created_ms, ended_ms) = (Some(now.0), Some(now.0));
+    let outcome = Outcome { created_ms, started_ms: None, ended_ms, end };
+    match with_room(dir, key, || dir.write_outcome(&outcome)) {
+        Ok(()) => outcome,
+        Err(error) => launch_failed(error.to_string()),
     }
 }
 
@@ -138,6 +164,8 @@ fn is_setting(variable: &OsStr) -> bool {
 }
 
 fn spec(layout: &Layout, log_limit: u64, attempt: AttemptSpec) -> Spec {
+    let step = attempt.step.clone();
+    let keep = attempt.cache.map(|cache| KeepResult { key: cache.key.0, step });
     Spec {
         created_ms: clock::now().0,
         run: attempt.key.run.to_string(),
@@ -152,6 +180,7 @@ fn spec(layout: &Layout, log_limit: u64, attempt: AttemptSpec) -> Spec {
         outputs: attempt.outputs,
         log_limit,
         open_files: descriptors::given_limit(),
+        keep,
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch as room};
 use tracing::{error, warn};
 use windlass_engine::{
     event::{AttemptPhase, AttemptReport},
-    record::StepIndex,
+    record::{CacheSource, StepIndex},
     time::Timestamp,
 };
 use windlass_proto::id::RunId;
@@ -394,26 +394,48 @@ impl Desk {
 
     fn report_end(&self, key: AttemptKey, outcome: Outcome) {
         let Outcome { created_ms, started_ms, ended_ms, end } = outcome;
+        let mut keep_as = None;
         let phase = match end {
-            End::Succeeded { outputs } => AttemptPhase::Succeeded(outputs.map(Arc::from)),
+            End::Succeeded { outputs, keep } => {
+                keep_as = keep;
+                AttemptPhase::Succeeded(outputs.map(Arc::from))
+            }
             End::Failed { failure } => AttemptPhase::Failed(failure),
             End::Stopped => AttemptPhase::Stopped,
             End::NotCreated => AttemptPhase::NotCreated,
+            End::Cached { outputs, run, step, step_ended_ms } => {
+                let source = CacheSource { run, step, ended_at: Timestamp(step_ended_ms) };
+                AttemptPhase::Cached(outputs.map(Arc::from), source)
+            }
         };
-        self.report(key, Times { created_ms, started_ms }, ended_ms, phase);
+        let report = report(key, Times { created_ms, started_ms }, ended_ms, phase);
+        self.send(Report { run: key.run, report, keep: keep_as });
     }
 
     fn report(&self, key: AttemptKey, times: Times, ended_ms: Option<u64>, phase: AttemptPhase) {
-        let report = AttemptReport {
-            step: StepIndex(key.step),
-            attempt: key.attempt,
-            phase,
-            created_at: times.created_ms.map(Timestamp),
-            started_at: times.started_ms.map(Timestamp),
-            ended_at: ended_ms.map(Timestamp),
-        };
+        let report = report(key, times, ended_ms, phase);
+        self.send(Report { run: key.run, report, keep: None });
+    }
+
+    fn send(&self, report: Report) {
         // Who no longer listens asks again when it does.
-        let _ = self.reports.send(Report { run: key.run, report });
+        let _ = self.reports.send(report);
+    }
+}
+
+fn report(
+    key: AttemptKey,
+    times: Times,
+    ended_ms: Option<u64>,
+    phase: AttemptPhase,
+) -> AttemptReport {
+    AttemptReport {
+        step: StepIndex(key.step),
+        attempt: key.attempt,
+        phase,
+        created_at: times.created_ms.map(Timestamp),
+        started_at: times.started_ms.map(Timestamp),
+        ended_at: ended_ms.map(Timestamp),
     }
 }
 

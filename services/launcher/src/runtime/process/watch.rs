@@ -63,7 +63,7 @@ pub(super) fn create_and_watch(
                 teller.tell(Notice::Ended(see_through(&teller, &dir, supervisor)));
             }
             Creation::Existed => teller.tell(Notice::Existed),
-            Creation::Failed(outcome) => teller.tell(Notice::Ended(outcome)),
+            Creation::Over(outcome) => teller.tell(Notice::Ended(outcome)),
         }
     });
 }

@@ -1,0 +1,7 @@
+//! Conditions: what they say, what they refuse, and that they end.
+
+mod bounds;
+mod known;
+mod meaning;
+mod messages;
+mod properties;
