@@ -1,7 +1,5 @@
 //! What a run would do, before it starts.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use serde_json::{Value as Json, json};
