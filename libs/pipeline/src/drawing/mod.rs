@@ -107,7 +107,9 @@ fn label(step: &v1::Step) -> Vec<String> {
         });
     }
     if !step.when.is_empty() {
-        label.push(format!("if {}", step.when));
+        // A picture has lines of its own.
+        let when: Vec<_> = step.when.split_whitespace().collect();
+        label.push(format!("if {}", when.join(" ")));
     }
     match step.trigger_rule() {
         TriggerRule::Unspecified | TriggerRule::AllSucceeded => {}
