@@ -2,8 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -142,30 +141,16 @@ impl Plan {
         let resolver =
             Resolver::new(run.steps.outline(), &self.arguments, run).with_run_id(&run_id);
         let known = Known { at: At { resolver, site: Site::at(index) }, key, path: &path };
-        let render = |text: &String| -> Result<String, PlanError> {
-            Ok(Template::parse(text)?.render(&known)?)
-        };
+        let render = |text: &String| known.render(text);
         let working_dir = render(&task.working_dir)?;
-        let command: Vec<_> =
-            task.command.iter().chain(&task.args).map(render).collect::<Result<_, _>>()?;
-        let env: BTreeMap<_, _> = task
-            .env
-            .iter()
-            .map(|variable| Ok((variable.name.clone(), render(&variable.value)?)))
-            .collect::<Result<_, PlanError>>()?;
-        let cache = task.cache.as_deref().filter(|_| is_cached).map(|cache| {
-            let key: Vec<_> = cache.key.iter().map(render).collect::<Result<_, _>>()?;
-            let (salt, outputs) = (&*cache.salt, &*step.outputs);
-            let (command, env, working_dir) = (&*command, &env, &*working_dir);
-            let inputs = Inputs { command, env, working_dir, outputs, key: &key, salt };
-            Ok::<_, PlanError>(CacheUse { key: inputs.digest(), max_age: max_age(cache) })
-        });
-        Ok(AttemptSpec {
+        let spec = AttemptSpec {
             key,
-            cache: cache.transpose()?,
-            cached: None,
-            command,
-            env,
+            command: task.command.iter().chain(&task.args).map(render).collect::<Result<_, _>>()?,
+            env: task
+                .env
+                .iter()
+                .map(|variable| Ok((variable.name.clone(), render(&variable.value)?)))
+                .collect::<Result<_, PlanError>>()?,
             working_dir: (!working_dir.is_empty()).then(|| PathBuf::from(working_dir)),
             termination_grace: task
                 .termination_grace
@@ -177,8 +162,13 @@ impl Plan {
                 allowance.memory_bytes(ran_out)
             }),
             outputs: step.outputs.clone(),
-            step: path,
-        })
+            step: path.clone(),
+            cache: None,
+            cached: None,
+        };
+        let cache = task.cache.as_deref().filter(|_| is_cached);
+        let cache = cache.map(|cache| known.cache_use(cache, &spec)).transpose()?;
+        Ok(AttemptSpec { cache, ..spec })
     }
 
     /// What a step was made of.
@@ -195,15 +185,33 @@ impl Plan {
     }
 }
 
-fn max_age(cache: &v1::Cache) -> Duration {
-    cache.max_age.and_then(|age| age.try_into().ok()).unwrap_or(CACHE_TTL)
-}
-
 /// What references stand for, for one attempt.
 struct Known<'a> {
     at: At<'a>,
     key: AttemptKey,
     path: &'a str,
+}
+
+impl Known<'_> {
+    fn render(&self, text: &str) -> Result<String, PlanError> {
+        Ok(Template::parse(text)?.render(self)?)
+    }
+
+    /// Under which key the attempt's result is kept.
+    fn cache_use(&self, cache: &v1::Cache, spec: &AttemptSpec) -> Result<CacheUse, PlanError> {
+        let declared: Vec<_> =
+            cache.key.iter().map(|text| self.render(text)).collect::<Result<_, _>>()?;
+        let inputs = Inputs {
+            command: &spec.command,
+            env: &spec.env,
+            working_dir: spec.working_dir.as_deref().and_then(Path::to_str).unwrap_or_default(),
+            outputs: &spec.outputs,
+            key: &declared,
+            salt: &cache.salt,
+        };
+        let max_age = cache.max_age.and_then(|age| age.try_into().ok()).unwrap_or(CACHE_TTL);
+        Ok(CacheUse { key: inputs.digest(), max_age })
+    }
 }
 
 impl Values for Known<'_> {
@@ -221,6 +229,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use prost::Message as _;
+    use std::collections::BTreeMap;
     use windlass_engine::{
         reason::{Failure, FailureReason},
         record::{AttemptEnd, AttemptRecord, RunRecord, StepRecord, StepState},

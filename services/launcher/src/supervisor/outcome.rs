@@ -1,7 +1,14 @@
 //! What became of an attempt, as it is written down.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
-use windlass_engine::reason::{Failure, FailureReason};
+use windlass_engine::{
+    event::AttemptPhase,
+    reason::{Failure, FailureReason},
+    record::CacheSource,
+    time::Timestamp,
+};
 
 use crate::runtime::KeepResult;
 
@@ -42,6 +49,23 @@ impl End {
     /// A failure without exit code and signal.
     pub(crate) fn failed(reason: FailureReason, message: String) -> Self {
         Self::Failed { failure: Failure { reason, message, exit_code: None, signal: None } }
+    }
+
+    /// As it is reported, and how its result is to be kept, where it is.
+    pub(crate) fn into_phase(self) -> (AttemptPhase, Option<KeepResult>) {
+        let phase = match self {
+            Self::Succeeded { outputs, keep } => {
+                return (AttemptPhase::Succeeded(outputs.map(Arc::from)), keep);
+            }
+            Self::Failed { failure } => AttemptPhase::Failed(failure),
+            Self::Stopped => AttemptPhase::Stopped,
+            Self::NotCreated => AttemptPhase::NotCreated,
+            Self::Cached { outputs, run, step, step_ended_ms } => {
+                let source = CacheSource { run, step, ended_at: Timestamp(step_ended_ms) };
+                AttemptPhase::Cached(outputs.map(Arc::from), source)
+            }
+        };
+        (phase, None)
     }
 }
 

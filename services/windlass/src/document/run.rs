@@ -82,6 +82,16 @@ pub(crate) struct AttemptDocument {
     host: Option<String>,
     /// What its processes may use together; null where there is no limit.
     memory_bytes: Option<u64>,
+    /// Null where no result was taken from the cache.
+    cached_from: Option<CacheSourceDocument>,
+}
+
+#[derive(Debug, Serialize)]
+struct CacheSourceDocument {
+    run_id: String,
+    step: String,
+    /// When the step ended there.
+    time: Option<String>,
 }
 
 impl From<&v1::Run> for RunDocument {
@@ -162,7 +172,15 @@ impl From<&v1::Attempt> for AttemptDocument {
             duration_seconds: duration.map(|duration| duration.as_secs_f64()),
             host: text(&attempt.host),
             memory_bytes: (attempt.memory_bytes > 0).then_some(attempt.memory_bytes),
+            cached_from: attempt.cached_from.as_ref().map(Into::into),
         }
+    }
+}
+
+impl From<&v1::CacheSource> for CacheSourceDocument {
+    fn from(source: &v1::CacheSource) -> Self {
+        let v1::CacheSource { run_id, step, time } = source;
+        Self { run_id: run_id.clone(), step: step.clone(), time: rfc3339(*time) }
     }
 }
 
@@ -187,5 +205,14 @@ mod tests {
         let placed = AttemptDocument::from(&samples::attempts_on_hosts()[0]);
         let placed = serde_json::to_value(&placed).unwrap();
         assert_eq!(placed["host"], "north");
+        let cached_from = Some(v1::CacheSource {
+            run_id: "run_a".to_owned(),
+            step: "load".to_owned(),
+            time: Some(samples::at(0)),
+        });
+        let cached = AttemptDocument::from(&v1::Attempt { cached_from, ..v1::Attempt::default() });
+        let cached = &serde_json::to_value(&cached).unwrap()["cached_from"];
+        let time = rfc3339(Some(samples::at(0)));
+        assert_eq!(*cached, serde_json::json!({"run_id": "run_a", "step": "load", "time": time}));
     }
 }

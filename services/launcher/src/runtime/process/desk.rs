@@ -4,10 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fs,
     path::PathBuf,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError, Sender},
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender},
     thread,
     time::Instant,
 };
@@ -16,7 +13,7 @@ use tokio::sync::{oneshot, watch as room};
 use tracing::{error, warn};
 use windlass_engine::{
     event::{AttemptPhase, AttemptReport},
-    record::{CacheSource, StepIndex},
+    record::StepIndex,
     time::Timestamp,
 };
 use windlass_proto::id::RunId;
@@ -30,12 +27,7 @@ use super::{
 };
 use crate::{
     runtime::{AttemptKey, AttemptSpec, Report, ReportSender},
-    supervisor::{
-        ROOM_INTERVAL,
-        helper::Helper,
-        outcome::{End, Outcome},
-        shortage,
-    },
+    supervisor::{ROOM_INTERVAL, helper::Helper, outcome::Outcome, shortage},
 };
 
 /// What the desk is told.
@@ -394,22 +386,9 @@ impl Desk {
 
     fn report_end(&self, key: AttemptKey, outcome: Outcome) {
         let Outcome { created_ms, started_ms, ended_ms, end } = outcome;
-        let mut keep_as = None;
-        let phase = match end {
-            End::Succeeded { outputs, keep } => {
-                keep_as = keep;
-                AttemptPhase::Succeeded(outputs.map(Arc::from))
-            }
-            End::Failed { failure } => AttemptPhase::Failed(failure),
-            End::Stopped => AttemptPhase::Stopped,
-            End::NotCreated => AttemptPhase::NotCreated,
-            End::Cached { outputs, run, step, step_ended_ms } => {
-                let source = CacheSource { run, step, ended_at: Timestamp(step_ended_ms) };
-                AttemptPhase::Cached(outputs.map(Arc::from), source)
-            }
-        };
+        let (phase, keep) = end.into_phase();
         let report = report(key, Times { created_ms, started_ms }, ended_ms, phase);
-        self.send(Report { run: key.run, report, keep: keep_as });
+        self.send(Report { run: key.run, report, keep });
     }
 
     fn report(&self, key: AttemptKey, times: Times, ended_ms: Option<u64>, phase: AttemptPhase) {
