@@ -9,6 +9,7 @@
 //!                                 ├──▶ cache::Inputs        under which key a result is kept
 //!                                 └──▶ template::Template   the references in a step's strings,
 //!                                        └──▶ resolve::Resolver   and the values that they stand for in a run
+//!                                               └──▶ list_file    lists that are in files, which others read
 //! ```
 //!
 //! [`check`] is the truth: a pipeline that passes it compiles, whichever way it came. The [`file`](mod@file) format is
@@ -26,6 +27,7 @@ pub mod drawing;
 pub mod duration;
 pub mod file;
 pub mod limits;
+pub mod list_file;
 mod logic;
 mod name;
 pub mod outline;

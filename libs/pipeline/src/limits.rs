@@ -9,6 +9,12 @@ pub const NESTING: usize = 16;
 /// Items of a loop.
 pub const ITEMS: usize = 10_000_000;
 
+/// Bytes of a list file: 1 GiB, which is read in seconds.
+pub const LIST_FILE_BYTES: u64 = 1 << 30;
+
+/// Bytes of a line of a list file, its end left out: 64 KiB, as much as all outputs of a step.
+pub const LIST_LINE_BYTES: usize = 64 << 10;
+
 /// Branches of a step.
 pub const BRANCHES: usize = 100;
 

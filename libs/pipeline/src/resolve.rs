@@ -17,6 +17,7 @@ use windlass_engine::{
 use windlass_proto::{json, v1::for_each::Items};
 
 use crate::{
+    list_file::{ListFile, ListFiles},
     outline::Outline,
     template::{Reference, Template, Values},
 };
@@ -29,6 +30,7 @@ pub struct Resolver<'a> {
     arguments: &'a Map<String, Value>,
     facts: &'a dyn Facts,
     run_id: Option<&'a str>,
+    list_files: Option<&'a dyn ListFiles>,
 }
 
 /// Where somebody stands who refers to something.
@@ -73,7 +75,7 @@ impl<'a> Resolver<'a> {
         arguments: &'a Map<String, Value>,
         facts: &'a dyn Facts,
     ) -> Self {
-        Self { outline, arguments, facts, run_id: None }
+        Self { outline, arguments, facts, run_id: None, list_files: None }
     }
 
     /// Also knows the run's id.
@@ -82,24 +84,30 @@ impl<'a> Resolver<'a> {
         Self { run_id: Some(run_id), ..self }
     }
 
+    /// Also knows items of list files, which have no value otherwise.
+    #[must_use]
+    pub fn with_list_files(self, list_files: &'a dyn ListFiles) -> Self {
+        Self { list_files: Some(list_files), ..self }
+    }
+
     /// What a reference stands for; none where there is nothing, and for what only an attempt knows.
     pub fn value(&self, site: Site, reference: Reference<'_>) -> Option<Value> {
         let found = self.find(site, reference)?;
         self.whole(found)
     }
 
-    /// How many items a loop has; or what its list is instead of one, none where it is nothing.
-    pub fn count(&self, step: StepIndex) -> Result<usize, Option<Value>> {
+    /// How many items a loop has; or what its list is instead of one, none where it is nothing. Of a list file, as many as it
+    /// says.
+    pub fn count(&self, step: StepIndex) -> Result<u64, Option<Value>> {
         match self.list(step) {
-            Some(Listed::Count(count)) => Ok(count as usize),
-            Some(Listed::Values(list)) => Ok(list.values.len()),
+            Some(Listed::Count(count)) => Ok(count.into()),
+            Some(Listed::Values(list)) => Ok(list.values.len() as u64),
             Some(Listed::Found(Found::List(of, _))) => {
-                Ok(self.layout().expansion(of).map_or(0, |expansion| expansion.items as usize))
+                Ok(self.layout().expansion(of).map_or(0, |expansion| expansion.items.into()))
             }
-            Some(Listed::Found(found)) => match found.value() {
-                Some(Value::Array(list)) => Ok(list.len()),
-                other => Err(other.cloned()),
-            },
+            Some(Listed::Found(found)) => {
+                found.value().and_then(listed).ok_or_else(|| found.value().cloned())
+            }
             None => Err(None),
         }
     }
@@ -300,8 +308,19 @@ impl<'a> Resolver<'a> {
                 let found = self.output_of_item(Item { of, index: item.index }, &output);
                 Some(found.and_then(|found| self.whole(found)).unwrap_or(Value::Null))
             }
-            Listed::Found(found) => found.value()?.get(at).cloned(),
+            Listed::Found(found) => match ListFile::of(found.value()?) {
+                Some(list) => self.list_files?.item(&list.ok()?, item.index),
+                None => found.value()?.get(at).cloned(),
+            },
         }
+    }
+}
+
+/// How many items a value has that a loop may be over; none where it is no list.
+pub(crate) fn listed(value: &Value) -> Option<u64> {
+    match value {
+        Value::Array(list) => Some(list.len() as u64),
+        other => Some(ListFile::of(other)?.ok()?.items),
     }
 }
 

@@ -204,6 +204,8 @@ fn the_limits_in_the_documentation_are_the_real_ones() {
         ("Steps of a run, those of all items counted", layout::STEPS_MAX as usize),
         ("Levels of groups, loops and branches in each other", limits::NESTING),
         ("Items of a loop", limits::ITEMS),
+        ("Size of a list file, in MiB", limits::LIST_FILE_BYTES as usize >> 20),
+        ("Size of a line of a list file, in KiB", limits::LIST_LINE_BYTES >> 10),
         ("Branches of a step", limits::BRANCHES),
         ("Bytes of a condition", limits::CONDITION_BYTES),
         ("All conditions together, in MiB", limits::CONDITIONS_BYTES >> 20),

@@ -119,6 +119,26 @@ steps:
 }
 
 #[test]
+fn a_loop_over_a_list_file_has_as_many_items_as_its_argument_says() {
+    let pipeline = pipeline(
+        r#"
+name: listed
+parameters: {list: {type: object}}
+steps:
+  each: {for_each: "${{ params.list }}", command: [x]}
+"#,
+    );
+    let with = |list| plan_with(&pipeline, &[("list", list)]).expect("it is an object");
+    let list = json!({"list_file": "/data/list", "items": 20_000, "sha256": "a".repeat(64)});
+    let plan = with(list);
+    assert_eq!(items(&plan, "each"), PlannedItems::Known(20_000));
+    assert_eq!(step(&plan, "each.*").times, Some(20_000));
+    let plan = with(json!({"list_file": "/data/list", "items": 20_000}));
+    let reference = PlannedItems::Reference("${{ params.list }}".to_owned());
+    assert_eq!(items(&plan, "each"), reference);
+}
+
+#[test]
 fn what_is_known_stands_in_place_of_references_wherever_groups_pass_it_on() {
     let pipeline = pipeline(
         r#"

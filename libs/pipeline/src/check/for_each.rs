@@ -80,7 +80,10 @@ fn check_reference<'a>(text: &str, scope: &Scope<'a, '_>, check: &mut StepCheck<
         }
     };
     text::early_reference(check, scope, format_args!("for_each.items"), reference);
-    if let Some(kind) = scope.kind(reference).filter(|kind| *kind != ParameterType::List) {
+    // An object may be a list file.
+    let is_listed =
+        |kind: &ParameterType| matches!(kind, ParameterType::List | ParameterType::Object);
+    if let Some(kind) = scope.kind(reference).filter(|kind| !is_listed(kind)) {
         refuse(
             check,
             format_args!(

@@ -10,6 +10,7 @@ use windlass_proto::json;
 use crate::{
     limits,
     outline::Outline,
+    resolve::listed,
     template::{self, Part, Reference, Template},
 };
 
@@ -44,11 +45,11 @@ impl<'a> Known<'a> {
     }
 
     /// How many items a list has that a reference names.
-    pub(super) fn len(&self, node: NodeIndex, reference: &str) -> Option<usize> {
+    pub(super) fn len(&self, node: NodeIndex, reference: &str) -> Option<u64> {
         let Reference::Param(name) = Template::parse(reference).ok()?.as_reference()? else {
             return None;
         };
-        self.parameter(node, name)?.as_array().map(Vec::len)
+        listed(&*self.parameter(node, name)?)
     }
 
     /// A value as it stands in a text; none where it is not known, or there is no room for it.

@@ -284,7 +284,7 @@ impl<'a> Planner<'a> {
             Some(for_each::Items::List(list)) => PlannedItems::Known(list.values.len() as u64),
             Some(for_each::Items::Count(count)) => PlannedItems::Known((*count).into()),
             Some(for_each::Items::Reference(text)) => match self.known.len(of, text) {
-                Some(len) => PlannedItems::Known(len as u64),
+                Some(len) => PlannedItems::Known(len),
                 None => PlannedItems::Reference(text.clone()),
             },
             None => PlannedItems::Known(0),

@@ -108,8 +108,8 @@ fn loops_without_a_list_are_refused() {
         let mut pipeline = parameters();
         pipeline.parameters.push(v1::Parameter {
             name: "n".into(),
-            r#type: ParameterType::Object.into(),
-            default_value: Some(to_value(&json!({}))),
+            r#type: ParameterType::String.into(),
+            default_value: Some(to_value(&json!("1,2,3"))),
             ..v1::Parameter::default()
         });
         pipeline.steps = vec![for_each(Some(Items::Reference(reference.into())), step("a"))];
