@@ -21,6 +21,7 @@ use windlass_store::{RunView, Store, StoreError};
 use crate::{
     attempts::{Attempts, AttemptsError},
     claims::Place,
+    list_files::ListReader,
     plan::PlanError,
     plans::Plans,
     results,
@@ -34,6 +35,7 @@ pub(crate) struct Launches<R> {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) attempts: Arc<Attempts<R>>,
     pub(crate) plans: Plans,
+    pub(crate) list_files: ListReader,
 }
 
 /// What the store says of an ordered attempt.
@@ -195,7 +197,7 @@ impl<R: Runtime> Launches<R> {
     ) -> Result<Vec<AttemptSpec>, AttemptsError> {
         let plan = self.plans.of(&*self.store, &view.submission).await;
         let planned = match plan {
-            Ok(plan) => plan.specs(&*self.store, view, keys).await,
+            Ok(plan) => plan.specs(&*self.store, &self.list_files, view, keys).await,
             Err(error) => Err(error),
         };
         let planned = match planned {
@@ -220,7 +222,11 @@ impl<R: Runtime> Launches<R> {
     }
 
     fn report_unstartable(&self, key: AttemptKey, error: &PlanError) {
-        let (reason, message) = (FailureReason::CannotStart, error.to_string());
+        let message = error.to_string();
+        let reason = match error {
+            PlanError::ListFile(error) if error.is_passing() => FailureReason::LaunchFailed,
+            _ => FailureReason::CannotStart,
+        };
         let failure = Failure { reason, message, exit_code: None, signal: None };
         self.attempts.report(key, AttemptPhase::Failed(failure));
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   LAUNCH ──────▶ intake ──▶ launch ──▶ claims ──▶ Runtime ──▶ reporter ──▶ EVENT
-//!   CONTROL, HOST ─▶ ┘   │       └─ is it still wanted? is its result known? ─ Store
+//!   CONTROL, HOST ─▶ ┘   │       ├─ is it still wanted? is its result known? ─ Store
+//!                        │       └─ which item is it of? ─ list files
 //!                        └──▶ attempts: stop, probe, take back
 //! ```
 //!
@@ -17,6 +18,7 @@ mod hosts;
 mod intake;
 mod known;
 mod launch;
+mod list_files;
 pub mod log_file;
 mod plan;
 mod plans;
@@ -28,6 +30,7 @@ pub mod runtime;
 pub mod supervisor;
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -45,6 +48,7 @@ use crate::{
     hosts::Hosts,
     intake::Intake,
     launch::Launches,
+    list_files::ListReader,
     plans::Plans,
     runtime::{Report, ReportSender, Runtime},
 };
@@ -57,6 +61,8 @@ pub struct Launcher<R> {
     /// After how long without a word from its launcher a host counts as lost, with all attempts on it; none for never. This is
     /// the one case in which two attempts of a step may run at once: where the host was only cut off.
     pub host_lost_after: Option<Duration>,
+    /// Where the files may lie that hold lists of loops; anywhere, where there are none. It reads them with its own rights.
+    pub list_dirs: Option<Vec<PathBuf>>,
     /// Commands come and events go.
     pub bus: Arc<dyn Bus>,
     /// Says which attempts are still wanted.
@@ -72,7 +78,8 @@ pub struct Launcher<R> {
 impl<R: Runtime> Launcher<R> {
     /// Takes commands and reports until `shutdown`. Then commands that were taken are carried through, and what is known is told.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { partitions, host_lost_after, bus, store, runtime, reports, reported } = self;
+        let Self { partitions, host_lost_after, list_dirs, bus, store, runtime, reports, reported } =
+            self;
         let holder = runtime.holder().map(str::to_owned);
         let claims = holder.as_deref().map(|it| Claims::new(it, store.clone(), bus.clone()));
         let hosts = Hosts::new(host_lost_after);
@@ -82,6 +89,7 @@ impl<R: Runtime> Launcher<R> {
             store: store.clone(),
             attempts: attempts.clone(),
             plans: Plans::default(),
+            list_files: ListReader::new(list_dirs),
         });
         let intake = Intake {
             partitions,

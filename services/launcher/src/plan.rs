@@ -25,6 +25,7 @@ use windlass_store::{CACHE_TTL, RunView, Store, StoreError};
 
 use crate::{
     known::KnownRun,
+    list_files::{ListError, ListReader},
     runtime::{AttemptKey, AttemptSpec, CacheUse},
 };
 
@@ -52,6 +53,8 @@ pub(crate) enum PlanError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Missing(#[from] MissingValue),
+    #[error(transparent)]
+    ListFile(#[from] ListError),
     #[error(transparent)]
     Expansion(#[from] ImpossibleExpansion),
 }
@@ -108,6 +111,7 @@ impl Plan {
     pub(crate) async fn specs(
         &self,
         store: &dyn Store,
+        list_files: &ListReader,
         view: &RunView,
         keys: &[AttemptKey],
     ) -> Result<Vec<Result<AttemptSpec, PlanError>>, PlanError> {
@@ -116,8 +120,14 @@ impl Plan {
         let steps = self.steps(store, run).await?;
         let mut known = KnownRun::new(&steps, &view.record);
         loop {
-            let specs = keys.iter().map(|key| self.spec(*key, &known, is_cached)).collect();
-            if !known.learn(store, run).await? {
+            let spec = |key: &AttemptKey| {
+                let spec = self.spec(*key, &known, is_cached);
+                // Why there is no value says more than that there is none.
+                let failed = known.take_failed_item();
+                spec.map_err(|error| failed.map_or(error, PlanError::from))
+            };
+            let specs = keys.iter().map(spec).collect();
+            if !known.learn(store, list_files, run).await? {
                 return Ok(specs);
             }
         }
@@ -138,8 +148,9 @@ impl Plan {
         let Some(Work::Task(task)) = &step.work else { return Err(PlanError::UnknownWork) };
         let path = run.steps.path(index);
         let run_id = key.run.to_string();
-        let resolver =
-            Resolver::new(run.steps.outline(), &self.arguments, run).with_run_id(&run_id);
+        let resolver = Resolver::new(run.steps.outline(), &self.arguments, run)
+            .with_run_id(&run_id)
+            .with_list_files(run);
         let known = Known { at: At { resolver, site: Site::at(index) }, key, path: &path };
         let render = |text: &String| known.render(text);
         let working_dir = render(&task.working_dir)?;
@@ -320,7 +331,8 @@ mod tests {
         };
         store.commit(vec![commit]).await.unwrap();
         let view = store.read_run(key.run).await.unwrap().unwrap();
-        let mut specs = plan().specs(&store, &view, &[key]).await.unwrap();
+        let list_files = ListReader::new(None);
+        let mut specs = plan().specs(&store, &list_files, &view, &[key]).await.unwrap();
         specs.remove(0)
     }
 

@@ -73,6 +73,7 @@ async fn launch<R: Runtime>(
     let launcher = Launcher {
         partitions: context.settings.installation.partitions,
         host_lost_after: context.settings.launcher.host_lost_after,
+        list_dirs: context.settings.launcher.list_dirs.clone().map(Into::into),
         bus,
         store,
         runtime: Arc::new(runtime),

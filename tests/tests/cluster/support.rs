@@ -126,6 +126,7 @@ impl Cluster {
         let launcher = Launcher {
             partitions: PARTITIONS,
             host_lost_after: None,
+            list_dirs: None,
             bus: self.bus.clone(),
             store: self.store.clone(),
             runtime: Arc::new(runtime),

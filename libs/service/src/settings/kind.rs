@@ -180,6 +180,11 @@ form!(
     PathText, "path", "a path"
 );
 form!(
+    /// Directories.
+    DirectoriesText, "path, or list of paths",
+    "one absolute path, or several: as a list, or with commas between them"
+);
+form!(
     /// A secret; JSON Schema calls what is never shown `writeOnly`.
     SecretText, "secret", "a text that is not empty", "writeOnly": true
 );

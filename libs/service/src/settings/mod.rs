@@ -12,6 +12,7 @@
 //! Never inside: connections. A program makes those from what it finds here.
 
 mod bus;
+mod directories;
 mod duration;
 mod file;
 mod key;
@@ -39,6 +40,7 @@ pub use self::{
         BusAuthentication, BusSettings, BusTlsSettings, StreamLimits, StreamStorage,
         StreamsSettings,
     },
+    directories::Directories,
     file::FileError,
     key::{Key, Section, keys, sections},
     kind::{Kind, Word},

@@ -11,8 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    directories::Directories,
     duration,
-    kind::{AddressText, DirectivesText, DurationText, NameText, PathText, SwitchText},
+    kind::{
+        AddressText, DirectivesText, DirectoriesText, DurationText, NameText, PathText, SwitchText,
+    },
     switch,
 };
 use crate::{
@@ -133,6 +136,10 @@ pub struct LauncherSettings {
     #[serde(with = "duration::optional")]
     #[schemars(with = "Option<DurationText>")]
     pub host_lost_after: Option<Duration>,
+    /// Where the files may lie that hold lists of loops; an empty list allows none. Not set, they may lie anywhere: they are read
+    /// with the launcher's rights, which the programs of steps have anyway.
+    #[schemars(with = "Option<DirectoriesText>")]
+    pub list_dirs: Option<Directories>,
     /// What the simulated runtime does. For trying out an installation.
     pub simulated: SimulatedSettings,
 }
@@ -248,6 +255,7 @@ impl Default for LauncherSettings {
             slots: None,
             directory: ATTEMPTS.into(),
             host_lost_after: None,
+            list_dirs: None,
             simulated: SimulatedSettings { duration: Duration::ZERO, failure_share: 0.0 },
         }
     }

@@ -7,6 +7,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use super::{
     Program, Servers, Settings, StoreMode,
     bus::BusTlsSettings,
+    directories::Directories,
     programs::{GrpcTlsSettings, RuntimeKind, is_host_name},
     store::StoreTlsSettings,
     unknown::{Unknown, is_in},
@@ -218,6 +219,7 @@ impl Rules<'_> {
 
     fn launcher(&mut self) {
         let launcher = &self.settings.launcher;
+        self.list_dirs();
         let form =
             "it names a directory, so give letters, digits, `-`, `_` and `.`, the first one no `.`";
         match (&launcher.host, launcher.runtime) {
@@ -249,6 +251,16 @@ impl Rules<'_> {
                 );
             }
             self.directory("launcher.directory", &launcher.directory);
+        }
+    }
+
+    fn list_dirs(&mut self) {
+        for path in self.settings.launcher.list_dirs.iter().flat_map(Directories::as_slice) {
+            if !path.is_absolute() {
+                let problem = format!("`{}` is not absolute; write all of it", path.display());
+                self.say("launcher.list_dirs", problem);
+            }
+            self.directory("launcher.list_dirs", path);
         }
     }
 

@@ -82,6 +82,21 @@ fn flags_override_the_environment_which_overrides_the_file_which_overrides_the_d
 }
 
 #[test]
+fn directories_are_a_list_or_a_text_with_commas_and_none_is_another_thing_than_not_set() {
+    let dir = TempDir::new().unwrap();
+    let of = |text: &str| {
+        let file = write(dir.path(), "windlass.toml", text);
+        let dirs = load(&sources(Some(&file), &[], &[])).settings.launcher.list_dirs;
+        dirs.map(|dirs| dirs.as_slice().to_owned())
+    };
+    let two = Some(vec!["/a".into(), "/b c".into()]);
+    assert_eq!(of("launcher.list_dirs = ['/a', '/b c']"), two);
+    assert_eq!(of("launcher.list_dirs = '/a, /b c'"), two);
+    assert_eq!(of("launcher.list_dirs = []"), Some(Vec::new()));
+    assert_eq!(of(""), None);
+}
+
+#[test]
 fn every_key_can_be_set_to_its_default_by_every_source() {
     let dir = TempDir::new().unwrap();
     let shown = load(&Sources::default()).to_toml();
@@ -268,6 +283,9 @@ fn values_that_do_not_go_together_are_refused() {
         (Launcher, &["launcher.host=rack/7"], &["`rack/7` is no name for a host"]),
         (Launcher, &["launcher.host=..", "launcher.runtime=simulated"], &["`launcher.host`"]),
         (Launcher, &["launcher.directory=/dev/null"], &["/dev/null is no directory"]),
+        (Launcher, &["launcher.list_dirs=/a,data"], &["`data` is not absolute"]),
+        (Launcher, &["launcher.list_dirs=/dev/null"], &["/dev/null is no directory"]),
+        (Launcher, &["launcher.list_dirs="], &["`` is not absolute"]),
         (Streamer, &["streamer.directory=/dev/null"], &["/dev/null is no directory"]),
         (
             Streamer,

@@ -30,7 +30,9 @@ pub(super) enum OutputError {
     NotText(usize),
     #[error(
         "the outputs take more than {MAX_OUTPUT_BYTES} bytes; write large data to a \
-             file in the directory named by WINDLASS_RUN_DIR, and its name as the output"
+             file in the directory named by WINDLASS_RUN_DIR, and its name as the output; or where it is the list of a \
+             loop, one item per line, and {{\"list_file\": \"/PATH\", \"items\": NUMBER OF LINES, \"sha256\": \
+             \"64 HEXADECIMAL DIGITS\"}} as the output"
     )]
     TooLarge,
     #[error(

@@ -201,6 +201,8 @@ impl Services {
         let launcher = Launcher {
             partitions: PARTITIONS,
             host_lost_after: None,
+            // Steps run as the same user.
+            list_dirs: None,
             bus: self.bus.clone(),
             store: self.store.clone(),
             runtime,
