@@ -74,6 +74,15 @@ fn loop_counts_the_letters_of_each_word_and_adds_them_up() {
 }
 
 #[test]
+fn large_loop_adds_up_the_items_of_a_list_that_is_too_large_for_an_output() {
+    let output = run("large-loop", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    for expected in ["the list has 104667 bytes", "customer 2: 147000", "1746000 in all"] {
+        assert!(text(&output).contains(expected), "{expected} is not in:\n{}", text(&output));
+    }
+}
+
+#[test]
 fn group_finds_the_warmest_of_the_stations() {
     let output = run("group", &[]);
     assert!(output.status.success(), "{}", text(&output));
@@ -177,6 +186,7 @@ fn every_example_is_run_by_a_test() {
             "failing",
             "group",
             "hello",
+            "large-loop",
             "loop",
             "penguins"
         ]

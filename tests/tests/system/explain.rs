@@ -8,7 +8,6 @@ use std::{
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::v1::{self, ObstacleKind, StepState};
 
 use crate::support::{World, limited, reason, run_id};
@@ -17,11 +16,6 @@ use crate::support::{World, limited, reason, run_id};
 const SLEEP: &str = "exec sleep 1000";
 
 impl World {
-    async fn submit_file(&self, text: &str) -> String {
-        let parsed = file::parse(text.as_bytes(), &FileOptions::default());
-        self.submit(parsed.unwrap_or_else(|error| panic!("{error}"))).await
-    }
-
     async fn explain(&self, run: &str, step: &str) -> v1::ExplainRunResponse {
         let request = v1::ExplainRunRequest { run_id: run.to_owned(), step: step.to_owned() };
         self.runs().explain_run(request).await.unwrap().into_inner()

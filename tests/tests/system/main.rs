@@ -12,6 +12,7 @@ mod examples;
 mod explain;
 mod full_disk;
 mod leaving;
+mod list_files;
 mod reach;
 mod recovery;
 mod resumed;

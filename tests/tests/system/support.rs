@@ -9,8 +9,9 @@ use tonic_types::StatusExt as _;
 use windlass::embedded::{Embedded, EmbeddedConfig, RuntimeConfig, StateDir};
 use windlass_launcher::runtime::{
     process::Supervisor,
-    simulated::{SimulatedAttempt, SimulatedEnd},
+    simulated::{Plan, SimulatedAttempt, SimulatedEnd},
 };
+use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::v1::{
     self, RunState, StepState, log_service_client::LogServiceClient,
     run_service_client::RunServiceClient, step::Work,
@@ -45,9 +46,13 @@ impl World {
     pub(crate) async fn simulated() -> Self {
         let end = SimulatedEnd::Succeed(None);
         let attempt = SimulatedAttempt { duration: Duration::ZERO, end };
+        Self::simulated_with(Arc::new(move |_| attempt.clone())).await
+    }
+
+    /// Steps do as planned.
+    pub(crate) async fn simulated_with(plan: Plan) -> Self {
         let window = NonZeroUsize::new(1024).unwrap();
-        Self::start(RuntimeConfig::Simulated { plan: Arc::new(move |_| attempt.clone()), window })
-            .await
+        Self::start(RuntimeConfig::Simulated { plan, window }).await
     }
 
     async fn start(runtime: RuntimeConfig) -> Self {
@@ -104,6 +109,12 @@ impl World {
     pub(crate) async fn submit(&self, pipeline: v1::Pipeline) -> String {
         let request = v1::SubmitRunRequest { pipeline: Some(pipeline), ..Default::default() };
         self.runs().submit_run(request).await.unwrap().into_inner().run.unwrap().run_id
+    }
+
+    /// Submits the pipeline that a file's text is.
+    pub(crate) async fn submit_file(&self, text: &str) -> String {
+        let parsed = file::parse(text.as_bytes(), &FileOptions::default());
+        self.submit(parsed.unwrap_or_else(|error| panic!("{error}"))).await
     }
 
     pub(crate) async fn until_ended(&self, run_id: &str) -> v1::Run {
