@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use windlass_engine::{
-    event::{AttemptPhase, AttemptReport, Decision, Order},
+    event::{AttemptPhase, AttemptReport, Decision, Order, RunChanges},
     output::AttemptRef,
+    policy::LimitChanges,
     reason::{Failure, FailureReason, Reason, StopCause},
     record::{CacheSource, RunRecord, RunState, StepIndex, StepState},
     time::Timestamp,
@@ -138,7 +139,16 @@ pub fn order_to_proto(order: &Order) -> v1::Order {
         Order::Cancel => Body::Cancel(v1::CancelOrder {}),
         Order::Pause => Body::Pause(v1::PauseOrder {}),
         Order::Resume => Body::Resume(v1::ResumeOrder {}),
-        Order::Retry { from } => Body::Retry(v1::RetryOrder { from_step: from.map(|step| step.0) }),
+        Order::Retry { from, changes } => {
+            let RunChanges { arguments_json, limits } =
+                changes.as_deref().cloned().unwrap_or_default();
+            Body::Retry(v1::RetryOrder {
+                from_step: from.map(|step| step.0),
+                arguments_json: arguments_json.to_string(),
+                max_parallelism: limits.max_parallelism,
+                timeout_ms: limits.timeout_ms,
+            })
+        }
         Order::Decide(Decision { step, approved, by, comment }) => Body::Decide(v1::DecideOrder {
             step: step.0,
             approved: *approved,
@@ -157,8 +167,12 @@ pub fn order_from_proto(order: v1::Order) -> Result<Order, Malformed> {
         Some(Body::Cancel(_)) => Ok(Order::Cancel),
         Some(Body::Pause(_)) => Ok(Order::Pause),
         Some(Body::Resume(_)) => Ok(Order::Resume),
-        Some(Body::Retry(v1::RetryOrder { from_step })) => {
-            Ok(Order::Retry { from: from_step.map(StepIndex) })
+        Some(Body::Retry(order)) => {
+            let v1::RetryOrder { from_step, arguments_json, max_parallelism, timeout_ms } = order;
+            let limits = LimitChanges { max_parallelism, timeout_ms };
+            let changes = RunChanges { arguments_json: arguments_json.into(), limits };
+            let changes = (changes != RunChanges::default()).then(|| Arc::new(changes));
+            Ok(Order::Retry { from: from_step.map(StepIndex), changes })
         }
         Some(Body::Decide(v1::DecideOrder { step, approved, by, comment })) => {
             let (by, comment) = (by.into(), comment.into());
@@ -373,6 +387,16 @@ mod tests {
         }
     }
 
+    fn changes() -> impl Strategy<Value = Option<Arc<RunChanges>>> {
+        let changes = (".*", any::<Option<u32>>(), any::<Option<u64>>());
+        changes.prop_map(|(arguments, max_parallelism, timeout_ms)| {
+            let limits = LimitChanges { max_parallelism, timeout_ms };
+            let changes = RunChanges { arguments_json: arguments.into(), limits };
+            // One that changes nothing is none.
+            (changes != RunChanges::default()).then(|| Arc::new(changes))
+        })
+    }
+
     fn orders() -> impl Strategy<Value = Order> {
         let decision =
             (any::<u32>(), any::<bool>(), ".*", ".*").prop_map(|(step, approved, by, comment)| {
@@ -383,7 +407,9 @@ mod tests {
             Just(Order::Cancel),
             Just(Order::Pause),
             Just(Order::Resume),
-            any::<Option<u32>>().prop_map(|from| Order::Retry { from: from.map(StepIndex) }),
+            (any::<Option<u32>>(), changes()).prop_map(|(from, changes)| {
+                Order::Retry { from: from.map(StepIndex), changes }
+            }),
             decision,
         ]
     }

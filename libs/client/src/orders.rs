@@ -29,12 +29,10 @@ impl Client {
         answer.run.ok_or(ClientError::Incomplete("run"))
     }
 
-    /// Takes up an ended run again: steps that did not succeed, and what depends on them, start anew; so does the step of this
-    /// path, where one is named, whatever it had come to.
-    pub async fn retry(&self, run_id: &str, from: Option<&str>) -> Result<Run, ClientError> {
-        let (run_id, from_step) = (run_id.to_owned(), from.unwrap_or_default().to_owned());
-        let request = timed(RetryRunRequest { run_id, from_step });
-        let answer = self.runs.clone().retry_run(request).await?.into_inner();
+    /// Takes up an ended run again: steps that did not succeed, and what depends on them, start anew; so does the step that
+    /// the request names, whatever it had come to. Parameters and limits are changed where the request says so.
+    pub async fn retry(&self, request: RetryRunRequest) -> Result<Run, ClientError> {
+        let answer = self.runs.clone().retry_run(timed(request)).await?.into_inner();
         answer.run.ok_or(ClientError::Incomplete("run"))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    policy::LimitChanges,
     reason::Failure,
     record::{CacheSource, StepIndex},
     time::Timestamp,
@@ -37,9 +38,21 @@ pub enum Order {
     Retry {
         /// Also this step and what depends on it, whatever it had come to; then a run that succeeded is taken up, too.
         from: Option<StepIndex>,
+        /// What is to be other than it was. The engine takes the run up as its graph is: who follows the order has given the
+        /// run a new graph before, with [`Run::amend`](crate::run::Run::amend).
+        changes: Option<Arc<RunChanges>>,
     },
     /// Let an approval succeed, or fail.
     Decide(Decision),
+}
+
+/// What a retry changes of what its run was submitted with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunChanges {
+    /// New values of parameters: a JSON object, or empty where there are none. The engine does not look into it.
+    pub arguments_json: Arc<str>,
+    /// New limits.
+    pub limits: LimitChanges,
 }
 
 /// Somebody's word on an approval.

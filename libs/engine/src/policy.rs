@@ -47,6 +47,39 @@ pub struct RunPolicy {
     pub jitter_seed: u64,
 }
 
+impl RunPolicy {
+    /// The policy with some limits changed.
+    #[must_use]
+    pub fn changed_by(self, changes: LimitChanges) -> Self {
+        let LimitChanges { max_parallelism, timeout_ms } = changes;
+        Self {
+            max_parallelism: max_parallelism.map_or(self.max_parallelism, NonZeroU32::new),
+            timeout_ms: timeout_ms.map_or(self.timeout_ms, |ms| (ms > 0).then_some(ms)),
+            ..self
+        }
+    }
+}
+
+/// Limits of a run that are other than its pipeline says; what is none of them stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct LimitChanges {
+    /// The most attempts in flight at once; 0 lifts the limit.
+    pub max_parallelism: Option<u32>,
+    /// From the run's start (or latest retry) to its end, pauses left out; 0 lifts the limit.
+    pub timeout_ms: Option<u64>,
+}
+
+impl LimitChanges {
+    /// These, and later ones.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        Self {
+            max_parallelism: later.max_parallelism.or(self.max_parallelism),
+            timeout_ms: later.timeout_ms.or(self.timeout_ms),
+        }
+    }
+}
+
 /// What one step obeys. Many steps share one policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct StepPolicy {

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use windlass_engine::{
     graph::{Graph, GraphBuilder, NodeIndex, Place},
     policy::{
-        FailureMode, RetryAction, RetryPolicy, RetryRule, RunPolicy, StepPolicy, TriggerRule,
+        FailureMode, LimitChanges, RetryAction, RetryPolicy, RetryRule, RunPolicy, StepPolicy,
+        TriggerRule,
     },
 };
 use windlass_proto::{
@@ -19,6 +20,8 @@ use windlass_proto::{
     id::RunId,
     v1::{self, step::Work},
 };
+
+pub(crate) use links::task_texts;
 
 use crate::{
     check::Violations,
@@ -37,22 +40,25 @@ use crate::{
 /// A dependency on a step that does not exist, or a cycle. A pipeline that passed [`check`](crate::check::check) has
 /// neither.
 pub fn graph(pipeline: &v1::Pipeline, jitter_seed: u64) -> Result<Graph, Violations> {
-    match compile(pipeline, jitter_seed, String::new(), Map::new()) {
+    match compile(pipeline, run_policy(pipeline, jitter_seed), String::new(), Map::new()) {
         Ok(graph) => Ok(graph),
         Err(CompileError::Violations(violations)) => Err(violations),
         Err(CompileError::Decode(_)) => unreachable!("nothing of it is encoded"),
     }
 }
 
-/// Compiles the pipeline of a run, whose arguments its conditions and loops may ask for. The pipeline stays encoded: steps are
+/// Compiles the pipeline of a run, whose arguments its conditions and loops may ask for, and some of whose limits may be other
+/// than the pipeline's. The pipeline stays encoded: steps are
 /// decoded one at a time, which takes a tenth of the memory.
 pub fn graph_of_run(
     pipeline: &EncodedPipeline,
     run: RunId,
     arguments: Map<String, Value>,
+    limits: LimitChanges,
 ) -> Result<Graph, CompileError> {
     // The run's own hash makes its retry delays differ from those of other runs.
-    compile(pipeline, run.stable_hash(), run.to_string(), arguments)
+    let policy = run_policy(pipeline.head(), run.stable_hash()).changed_by(limits);
+    compile(pipeline, policy, run.to_string(), arguments)
 }
 
 /// The graph of a pipeline without what its steps wait for and obey: enough to tell how the steps of a run are numbered.
@@ -75,12 +81,12 @@ pub enum CompileError {
 
 fn compile(
     pipeline: &impl Source,
-    jitter_seed: u64,
+    policy: RunPolicy,
     run_id: String,
     arguments: Map<String, Value>,
 ) -> Result<Graph, CompileError> {
     let outline = Arc::new(Outline::of(pipeline)?);
-    let mut builder = GraphBuilder::new(run_policy(pipeline.head(), jitter_seed));
+    let mut builder = GraphBuilder::new(policy);
     let mut listed = pipeline.steps();
     add_nodes(&outline, &mut builder, |node, builder| {
         let listed = if node.0 < outline.listed() { listed.next().transpose()? } else { None };

@@ -4,6 +4,7 @@
 //!   file ──▶ file::parse ──▶ v1::Pipeline ──▶ check::check ──▶ compile::graph ──▶ engine
 //!                                 │
 //!                                 ├──▶ arguments::resolve   the values of one run
+//!                                 ├──▶ amend::in_use       what a retry may change of them
 //!                                 ├──▶ outline::Outline     what steps are called, and where names lead
 //!                                 ├──▶ plan::Plan           what a run would do, before it starts
 //!                                 ├──▶ cache::Inputs        under which key a result is kept
@@ -18,6 +19,7 @@
 //! Never inside: I/O, and what happens to a run (that is the engine's).
 
 pub mod allowance;
+pub mod amend;
 pub mod arguments;
 pub mod cache;
 pub mod check;

@@ -147,6 +147,7 @@ mod tests {
     use serde_json::json;
     use windlass_engine::{
         layout::{Expansion, Layout},
+        policy::LimitChanges,
         record::{RunState, StepState},
     };
     use windlass_proto::encoded::EncodedPipeline;
@@ -179,7 +180,7 @@ mod tests {
         let pipeline = file::parse(text.as_bytes(), &FileOptions::default()).unwrap();
         let encoded = EncodedPipeline::new(pipeline.encode_to_vec().into()).unwrap();
         let run = "run_0123456789abcdefghijklmnop".parse().unwrap();
-        let graph = graph_of_run(&encoded, run, Map::new()).unwrap();
+        let graph = graph_of_run(&encoded, run, Map::new(), LimitChanges::default()).unwrap();
         Run { layout: Layout::new(Arc::new(graph)), outputs: Arc::new(json!({"list": output})) }
     }
 

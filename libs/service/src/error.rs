@@ -35,6 +35,8 @@ pub enum ErrorReason {
     RunNotEnded,
     /// The run succeeded, and there is nothing to retry.
     RunSucceeded,
+    /// Steps that keep their results have come from values that a retry is to change.
+    ParameterInUse,
     /// The run is not paused.
     RunNotPaused,
     /// The step is no approval.
@@ -53,7 +55,7 @@ pub enum ErrorReason {
 
 impl ErrorReason {
     /// All reasons, in the order of docs/errors.md.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::InvalidPipeline,
         Self::RequestIdReused,
@@ -63,6 +65,7 @@ impl ErrorReason {
         Self::RunEnded,
         Self::RunNotEnded,
         Self::RunSucceeded,
+        Self::ParameterInUse,
         Self::RunNotPaused,
         Self::NotAnApproval,
         Self::ApprovalNotWaiting,
@@ -84,6 +87,7 @@ impl ErrorReason {
             Self::RunEnded => "RUN_ENDED",
             Self::RunNotEnded => "RUN_NOT_ENDED",
             Self::RunSucceeded => "RUN_SUCCEEDED",
+            Self::ParameterInUse => "PARAMETER_IN_USE",
             Self::RunNotPaused => "RUN_NOT_PAUSED",
             Self::NotAnApproval => "NOT_AN_APPROVAL",
             Self::ApprovalNotWaiting => "APPROVAL_NOT_WAITING",
@@ -104,6 +108,7 @@ impl ErrorReason {
             | Self::RunEnded
             | Self::RunNotEnded
             | Self::RunSucceeded
+            | Self::ParameterInUse
             | Self::RunNotPaused
             | Self::NotAnApproval
             | Self::ApprovalNotWaiting

@@ -6,11 +6,12 @@
 //!                           ├─ telemetry  log lines
 //!                           ├─ health     /livez, /readyz
 //!                           ├─ signal     when to end
-//!                           └─▶ the service: connect (bus, store), grpc (tls, health), error, revive
+//!                           └─▶ the service: connect (bus, store), grpc (tls, health), error, revive, amend
 //! ```
 //!
 //! Never inside: anything that one service alone needs.
 
+pub mod amend;
 pub mod connect;
 mod connections;
 pub mod dead_letters;

@@ -43,10 +43,11 @@ pub struct Compiled {
 impl Compiled {
     /// Compiles the pipeline of a stored run.
     pub fn of(stored: &StoredRun) -> Result<Self, ReviveError> {
-        let submission = &stored.view.submission;
+        let view = &stored.view;
         let pipeline = EncodedPipeline::new(stored.pipeline.clone()).map_err(CompileError::from)?;
-        let arguments = serde_json::from_str(&submission.arguments_json)?;
-        let graph = Arc::new(compile::graph_of_run(&pipeline, submission.id, arguments)?);
+        let arguments = serde_json::from_str(view.arguments_json())?;
+        let (run, limits) = (view.submission.id, view.limit_changes());
+        let graph = Arc::new(compile::graph_of_run(&pipeline, run, arguments, limits)?);
         let layout = Layout::with(graph.clone(), stored.expansions.iter().copied())
             .map_err(Mismatch::from)?;
         Ok(Self { graph, layout })

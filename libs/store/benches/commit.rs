@@ -65,6 +65,7 @@ impl Writer {
             expansions: Vec::new(),
             step_count: STEPS,
             orders_taken: None,
+            amendment: None,
         };
         match self.store.commit(vec![commit]).await.expect("committed")[..] {
             [Committed::Done(version)] => self.version = version,

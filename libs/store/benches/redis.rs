@@ -55,6 +55,7 @@ fn commit(number: u32, expected: Version, steps: impl Iterator<Item = u32>) -> C
         expansions: Vec::new(),
         step_count: 0,
         orders_taken: None,
+        amendment: None,
     }
 }
 

@@ -84,6 +84,7 @@ mod tests {
             version: Version::FIRST,
             record: RunRecord::default(),
             step_count,
+            amendment: None,
         }
     }
 

@@ -6,8 +6,8 @@
 //!   launcher ─── read_steps, read_pipeline, claim, read_cache ─────▶ └───────┘
 //! ```
 //!
-//! A store keeps, for each run: what was submitted ([`NewRun`], immutable), the engine's records with a version, how its
-//! loops have expanded, the attempts that are over, the outputs, the claims of attempts, and an inbox of orders. Besides
+//! A store keeps, for each run: what was submitted ([`NewRun`], immutable), what retries have changed of that
+//! ([`Amendment`]), the engine's records with a version, how its loops have expanded, the attempts that are over, the outputs, the claims of attempts, and an inbox of orders. Besides
 //! runs it keeps results of steps that outlive them ([`CacheEntry`]), and what replicas share: the number of partitions,
 //! and who serves what for how long. **Invariant:** a store
 //! decides nothing about runs; it checks versions. What it has answered to is durable.
@@ -44,7 +44,7 @@ pub use redis::{
     Durability, RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisStore, RedisTls,
 };
 pub use run::{
-    Commit, Committed, Created, FinishedRun, FinishedRuns, INBOX_BYTES_MAX, NewRun,
+    Amendment, Commit, Committed, Created, FinishedRun, FinishedRuns, INBOX_BYTES_MAX, NewRun,
     ORDER_BYTES_MAX, Placed, PlacedOrder, RunPosition, RunQuery, RunView, StoredRun, Submission,
     Version,
 };

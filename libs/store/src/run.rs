@@ -6,6 +6,7 @@ use bytes::Bytes;
 use windlass_engine::{
     event::Order,
     layout::Expansion,
+    policy::LimitChanges,
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
@@ -22,7 +23,7 @@ pub struct Submission {
     pub pipeline: String,
     /// Labels of the run, the pipeline's included.
     pub labels: BTreeMap<String, String>,
-    /// The value of every parameter: a JSON object.
+    /// The value of every parameter: a JSON object. A retry may change it: see [`RunView::arguments_json`].
     pub arguments_json: String,
     /// A digest of all that was asked for, by which a repeated request is known from another one with the same id.
     pub digest: [u8; 32],
@@ -32,6 +33,15 @@ pub struct Submission {
     pub no_cache: bool,
     /// How many steps it begins with; its loops add others.
     pub steps: u32,
+}
+
+/// What retries have changed of a run since it was submitted: all that is other than it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Amendment {
+    /// The value of every parameter: a JSON object; none where those hold that were submitted.
+    pub arguments_json: Option<String>,
+    /// The limits that are other than the pipeline's.
+    pub limits: LimitChanges,
 }
 
 /// A run to be created.
@@ -94,6 +104,21 @@ pub struct RunView {
     pub record: RunRecord,
     /// How many steps it has, those included that its loops have added.
     pub step_count: u32,
+    /// What was changed of it since it was submitted.
+    pub amendment: Option<Arc<Amendment>>,
+}
+
+impl RunView {
+    /// The value that every parameter has now: a JSON object.
+    pub fn arguments_json(&self) -> &str {
+        let amended = self.amendment.as_ref().and_then(|it| it.arguments_json.as_deref());
+        amended.unwrap_or(&self.submission.arguments_json)
+    }
+
+    /// The limits that are other than the pipeline's.
+    pub fn limit_changes(&self) -> LimitChanges {
+        self.amendment.as_ref().map(|it| it.limits).unwrap_or_default()
+    }
 }
 
 /// A run as a scheduler loads it.
@@ -181,6 +206,9 @@ pub struct Commit {
     pub step_count: u32,
     /// Orders up to this sequence have been taken and leave the inbox.
     pub orders_taken: Option<u64>,
+    /// What a retry that was followed has changed of the run, in place of what earlier ones have. It comes with a record that
+    /// counts that retry: of a run that was never retried, no amendment is read.
+    pub amendment: Option<Arc<Amendment>>,
 }
 
 /// What came of one commit.

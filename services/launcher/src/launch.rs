@@ -195,7 +195,7 @@ impl<R: Runtime> Launches<R> {
         view: &RunView,
         keys: &[AttemptKey],
     ) -> Result<Vec<AttemptSpec>, AttemptsError> {
-        let plan = self.plans.of(&*self.store, &view.submission).await;
+        let plan = self.plans.of(&*self.store, view).await;
         let planned = match plan {
             Ok(plan) => plan.specs(&*self.store, &self.list_files, view, keys).await,
             Err(error) => Err(error),
@@ -280,6 +280,7 @@ mod tests {
             version: Version::default(),
             record: RunRecord { state, launch_generation, ..RunRecord::default() },
             step_count: 1,
+            amendment: None,
         };
         let record = |state, attempt| StepRecord { state, attempt, ..StepRecord::default() };
         let attempt = v1::AttemptRef { step: 0, attempt: 2 };

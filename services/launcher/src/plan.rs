@@ -328,6 +328,7 @@ mod tests {
             expansions: Vec::new(),
             step_count: 2,
             orders_taken: None,
+            amendment: None,
         };
         store.commit(vec![commit]).await.unwrap();
         let view = store.read_run(key.run).await.unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! The plans of the runs that attempts were created of lately. Pipelines never change, so nothing in here goes stale.
+//! The plans of the runs that attempts were created of lately. Pipelines never change; arguments do, where a run is retried with
+//! others: a plan is good as long as its arguments are those of the run as it was read with the attempt.
 
 use std::{
     collections::HashMap,
@@ -7,7 +8,7 @@ use std::{
 
 use tokio::sync::OnceCell;
 use windlass_proto::{encoded::EncodedPipeline, id::RunId};
-use windlass_store::{Store, Submission};
+use windlass_store::{RunView, Store};
 
 use crate::plan::{Plan, PlanError};
 
@@ -33,6 +34,8 @@ struct Kept {
 
 #[derive(Debug, Default)]
 struct Slot {
+    /// What the plan is made of, besides the pipeline.
+    arguments_json: Arc<str>,
     plan: Arc<OnceCell<Arc<Plan>>>,
     /// 0 until it was read.
     bytes: usize,
@@ -41,15 +44,16 @@ struct Slot {
 }
 
 impl Plans {
-    /// The plan of a run, read from the store where it is not kept. Those who want the same one wait for it together.
+    /// The plan of a run as it is, read from the store where it is not kept. Those who want the same one wait for it together.
     pub(crate) async fn of(
         &self,
         store: &dyn Store,
-        run: &Submission,
+        run: &RunView,
     ) -> Result<Arc<Plan>, PlanError> {
-        let cell = self.lock().using(run.id);
+        let id = run.submission.id;
+        let cell = self.lock().using(id, run.arguments_json());
         let plan = cell.get_or_try_init(|| read(store, run)).await?;
-        self.lock().keep(run.id, plan.bytes());
+        self.lock().keep(id, plan.bytes());
         Ok(Arc::clone(plan))
     }
 
@@ -63,15 +67,22 @@ impl Plans {
     }
 }
 
-async fn read(store: &dyn Store, run: &Submission) -> Result<Arc<Plan>, PlanError> {
-    let bytes = store.read_pipeline(run.id).await?.ok_or(PlanError::Gone(run.id))?;
-    Ok(Arc::new(Plan::new(EncodedPipeline::new(bytes)?, &run.arguments_json)?))
+async fn read(store: &dyn Store, run: &RunView) -> Result<Arc<Plan>, PlanError> {
+    let id = run.submission.id;
+    let bytes = store.read_pipeline(id).await?.ok_or(PlanError::Gone(id))?;
+    Ok(Arc::new(Plan::new(EncodedPipeline::new(bytes)?, run.arguments_json())?))
 }
 
 impl Kept {
-    fn using(&mut self, run: RunId) -> Arc<OnceCell<Arc<Plan>>> {
+    fn using(&mut self, run: RunId, arguments_json: &str) -> Arc<OnceCell<Arc<Plan>>> {
+        if self.slots.get(&run).is_some_and(|slot| *slot.arguments_json != *arguments_json) {
+            self.remove(run);
+        }
         self.uses += 1;
-        let slot = self.slots.entry(run).or_default();
+        let slot = self
+            .slots
+            .entry(run)
+            .or_insert_with(|| Slot { arguments_json: arguments_json.into(), ..Slot::default() });
         slot.used = self.uses;
         Arc::clone(&slot.plan)
     }
@@ -111,23 +122,36 @@ mod tests {
     fn what_was_used_least_lately_makes_room() {
         let mut kept = Kept::default();
         for number in 0..4 {
-            kept.using(run(number));
+            kept.using(run(number), "{}");
             kept.keep(run(number), KEPT_BYTES / 4);
         }
-        kept.using(run(0));
-        kept.using(run(4));
+        kept.using(run(0), "{}");
+        kept.using(run(4), "{}");
         kept.keep(run(4), KEPT_BYTES / 2);
         let mut left: Vec<_> = kept.slots.keys().copied().collect();
         left.sort();
         assert_eq!(left, [0, 3, 4].map(run));
         assert_eq!(kept.bytes, KEPT_BYTES);
-        kept.using(run(5));
+        kept.using(run(5), "{}");
         kept.keep(run(5), KEPT_BYTES * 2);
         assert_eq!(kept.slots.keys().collect::<Vec<_>>(), [&run(5)], "it is kept while it is used");
         for number in 6..KEPT + 16 {
-            kept.using(run(number));
+            kept.using(run(number), "{}");
             kept.keep(run(number), 1);
         }
         assert_eq!((kept.slots.len(), kept.bytes), (KEPT, KEPT));
+    }
+    #[test]
+    fn a_plan_is_kept_for_the_arguments_that_it_was_made_of() {
+        let mut kept = Kept::default();
+        let first = kept.using(run(1), r#"{"day":1}"#);
+        kept.keep(run(1), 100);
+        assert!(Arc::ptr_eq(&first, &kept.using(run(1), r#"{"day":1}"#)));
+        let other = kept.using(run(1), r#"{"day":2}"#);
+        assert!(!Arc::ptr_eq(&first, &other), "the run was retried with another day");
+        assert_eq!(kept.bytes, 0, "what was given up is not counted");
+        kept.keep(run(1), 70);
+        assert!(Arc::ptr_eq(&other, &kept.using(run(1), r#"{"day":2}"#)));
+        assert_eq!((kept.slots.len(), kept.bytes), (1, 70));
     }
 }

@@ -14,6 +14,7 @@
 //! **Invariants.** No rule about runs lives here; those are the engine's. Nothing is published before it is committed.
 //! Safety rests on the version check alone: a loop that lost its partition does no harm.
 
+mod amend;
 mod cache;
 mod clock;
 mod inbox;

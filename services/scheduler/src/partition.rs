@@ -236,7 +236,7 @@ impl Partition {
                 .collect();
             if !effects.is_empty() {
                 let output = Output { effects, ..Output::default() };
-                overdue.insert(id, Decision { output, orders_taken: None });
+                overdue.insert(id, Decision { output, ..Decision::default() });
             }
         }
         self.publish(&overdue, Vec::new()).await

@@ -1,6 +1,9 @@
 //! What a turn decides, and how that is carried out: the engine is asked, its answer is committed, and only then told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures::future;
 use tokio::time::Instant;
@@ -8,7 +11,7 @@ use tracing::{debug, error};
 use uuid::Uuid;
 use windlass_bus::Message;
 use windlass_engine::{
-    event::Event,
+    event::{Event, Order},
     output::{AttemptRef, Effect, Output},
     record::{RunRecord, StepIndex},
     run::Run,
@@ -19,7 +22,9 @@ use windlass_service::{
     fail_point,
     revive::{Compiled, ReviveError},
 };
-use windlass_store::{Commit, Committed, PlacedOrder, RunView, StoreError, StoredRun, Version};
+use windlass_store::{
+    Amendment, Commit, Committed, PlacedOrder, RunView, StoreError, StoredRun, Version,
+};
 
 use crate::{
     cache::Home,
@@ -34,6 +39,8 @@ use crate::{
 pub(crate) struct Decision {
     pub(crate) output: Output,
     pub(crate) orders_taken: Option<u64>,
+    /// What a retry changes of the run.
+    pub(crate) amendment: Option<Arc<Amendment>>,
 }
 
 impl Partition {
@@ -84,6 +91,17 @@ impl Partition {
         // Two readings of the store's clock may differ by a millisecond: nothing begins before it was accepted.
         let now = clock.now().max(cached.created_at);
         for event in events.chain(orders) {
+            if let Event::Order(Order::Retry { from, changes: Some(changes) }) = &event {
+                match self.amend(id, *from, changes, &mut decision).await {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(StoreError::Damaged(why)) => {
+                        return self.give_up_damaged(id, why).await.map(|()| None);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let cached = self.cache.get_mut(id).expect("was there or has just been loaded");
             if let Err(error) = cached.run.apply(&event, now, &mut decision.output)
                 && let Some(refused) = inbox::refused_by_engine(id, &event, &error)
             {
@@ -244,6 +262,7 @@ impl Partition {
             // It has as many as before, whatever that is.
             step_count: 0,
             orders_taken,
+            amendment: None,
         };
         // Who was faster has found the same, or will.
         match self.store.commit(vec![commit]).await?.pop() {
@@ -346,6 +365,7 @@ impl Partition {
             expansions: std::mem::take(&mut delta.expansions),
             step_count: u32::try_from(cached.run.steps().len()).unwrap_or(u32::MAX),
             orders_taken: decision.orders_taken,
+            amendment: decision.amendment.clone(),
         }
     }
 

@@ -58,6 +58,7 @@ async fn running(store: &MemoryStore) -> RunId {
         expansions: Vec::new(),
         step_count: 0,
         orders_taken: None,
+        amendment: None,
     };
     let committed = store.commit(vec![commit]).await.unwrap();
     assert!(matches!(committed[..], [Committed::Done(_)]), "{committed:?}");

@@ -17,6 +17,7 @@ mod orders;
 mod page;
 pub mod program;
 mod read;
+mod retry;
 mod submit;
 mod trace;
 mod upload;
@@ -195,7 +196,7 @@ impl RunService for Submitter {
         &self,
         request: Request<v1::RetryRunRequest>,
     ) -> Reply<v1::RetryRunResponse> {
-        let run = self.traced(&request).retry(request.get_ref()).await?;
+        let run = self.traced(&request).retry(request.into_inner()).await?;
         Ok(Response::new(v1::RetryRunResponse { run: Some(run) }))
     }
 

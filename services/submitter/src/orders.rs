@@ -1,20 +1,18 @@
-//! What users ask of runs that are there: cancel, pause, resume, retry, delete; and how any order is placed.
+//! What users ask of runs that are there: cancel, pause, resume, delete; and how any order is placed. Retries are in
+//! [`retry`](crate::retry).
 
 use std::time::Duration;
 
 use prost::Message as _;
 use tracing::warn;
 use windlass_bus::{Listener, Message};
-use windlass_engine::{
-    event::Order,
-    record::{RunState, StepIndex, StepRecord},
-};
+use windlass_engine::{event::Order, record::RunState};
 use windlass_proto::{id::RunId, removal, subject::Subject, v1};
 use windlass_service::{
     error::{ApiError, ErrorReason},
     fail_point,
 };
-use windlass_store::{Committed, Placed, RunView, StoreError};
+use windlass_store::{Committed, ORDER_BYTES_MAX, Placed, StoreError};
 
 use crate::{Submitter, page};
 
@@ -58,47 +56,6 @@ impl Submitter {
             return Err(ApiError::new(ErrorReason::RunNotPaused, message).with("run_id", &run));
         }
         self.place(run, Order::Resume).await
-    }
-
-    pub(crate) async fn retry(&self, request: &v1::RetryRunRequest) -> Result<v1::Run, ApiError> {
-        let view = self.run(&request.run_id).await?;
-        let run = view.submission.id;
-        let from = self.current_step(&view, &request.from_step).await?;
-        match view.record.state {
-            RunState::Succeeded if from.is_none() => Err(ApiError::new(
-                ErrorReason::RunSucceeded,
-                format!(
-                    "run {run} succeeded, so there is nothing to retry; `windlass rerun {run}` runs all of it again, and \
-                     `windlass retry {run} --from STEP` a step and what depends on it"
-                ),
-            )
-            .with("run_id", &run)),
-            RunState::Succeeded | RunState::Failed | RunState::Cancelled => {
-                self.place(run, Order::Retry { from }).await
-            }
-            RunState::Pending | RunState::Running | RunState::Stopping | RunState::Exiting => {
-                Err(run_not_ended(run, "retried"))
-            }
-        }
-    }
-
-    /// The step of a path: one that still counts. None where the path is empty.
-    async fn current_step(
-        &self,
-        view: &RunView,
-        path: &str,
-    ) -> Result<Option<StepIndex>, ApiError> {
-        if path.is_empty() {
-            return Ok(None);
-        }
-        let run = view.submission.id;
-        let step = self.names.find(&*self.store, run, path).await?;
-        let names = self.names.of(&*self.store, run, Some(step)).await?;
-        let current = self.current(view, &names, vec![(step, StepRecord::default())]).await?;
-        if current.is_empty() {
-            return Err(ApiError::step_not_found(run, path));
-        }
-        Ok(Some(step))
     }
 
     pub(crate) async fn delete(&self, run_id: &str) -> Result<(), ApiError> {
@@ -178,7 +135,11 @@ fn not_placed(run: RunId, why: Placed) -> ApiError {
     match why {
         Placed::Waiting | Placed::NoRun => ApiError::run_not_found(run),
         Placed::TooLarge => {
-            let message = "what was said with the order is too long; shorten the comment";
+            let message = format!(
+                "what was said with the order takes more than {} KiB; shorten the comment, or the values, or pass large data by \
+                 file",
+                ORDER_BYTES_MAX >> 10
+            );
             ApiError::new(ErrorReason::TooLarge, message).with("run_id", &run)
         }
         Placed::Full => {
@@ -207,7 +168,7 @@ pub(crate) fn run_ended(run: RunId, state: RunState) -> ApiError {
     .with("run_id", &run)
 }
 
-fn run_not_ended(run: RunId, what: &str) -> ApiError {
+pub(crate) fn run_not_ended(run: RunId, what: &str) -> ApiError {
     ApiError::new(
         ErrorReason::RunNotEnded,
         format!("run {run} has not ended and cannot be {what}; wait for its end, or `windlass cancel {run}` first"),

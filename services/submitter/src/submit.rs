@@ -37,9 +37,10 @@ impl Submitter {
         self.create(new).await
     }
 
-    /// Accepts a run of the pipeline and arguments of another one.
+    /// Accepts a run of the pipeline of another one, with the arguments that are in force there.
     pub(crate) async fn rerun(&self, request: v1::RerunRunRequest) -> Result<v1::Run, ApiError> {
-        let old = self.run(&request.run_id).await?.submission;
+        let view = self.run(&request.run_id).await?;
+        let old = &view.submission;
         let request_id = request_id(request.request_id)?;
         let pipeline = self
             .store
@@ -50,7 +51,8 @@ impl Submitter {
             id: run_id(&self.config.installation, &old.namespace, &request_id),
             digest: Sha256::digest(format!("rerun of {}", old.id)).into(),
             rerun_of: Some(old.id),
-            ..Submission::clone(&old)
+            arguments_json: view.arguments_json().to_owned(),
+            ..Submission::clone(old)
         };
         let record = pending(submission.steps);
         self.create(NewRun { submission, pipeline, record }).await
@@ -221,7 +223,7 @@ fn merged_labels(
     Ok(labels)
 }
 
-fn invalid_pipeline(violations: &Violations) -> ApiError {
+pub(crate) fn invalid_pipeline(violations: &Violations) -> ApiError {
     let fields = violations
         .iter()
         .map(|violation| FieldViolation {

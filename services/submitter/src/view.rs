@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use prost_types::Value;
 use windlass_engine::{
+    policy::LimitChanges,
     reason::{Failure, FailureReason, Reason, StopCause},
     record::{
         AttemptEnd, AttemptRecord, CacheSource, RunRecord, RunState, StepIndex, StepRecord,
@@ -29,7 +30,7 @@ impl Submitter {
             namespace: submission.namespace.clone(),
             pipeline: submission.pipeline.clone(),
             labels: submission.labels.clone(),
-            arguments: fields(&submission.arguments_json),
+            arguments: fields(view.arguments_json()),
             state: convert::run_state(record).into(),
             reason: reason.into(),
             message,
@@ -40,6 +41,7 @@ impl Submitter {
             version: view.version.number,
             retries: record.retries,
             rerun_of: submission.rerun_of.map(|run| run.to_string()).unwrap_or_default(),
+            changed_limits: changed_limits(view.limit_changes()),
         })
     }
 
@@ -249,6 +251,14 @@ fn cached_message(source: &CacheSource) -> String {
     let CacheSource { run, step, ended_at } = source;
     let time = convert::timestamp(*ended_at).unwrap_or_default();
     format!("taken from {run}, step `{step}`, of {time}")
+}
+
+/// Limits that a retry has changed; none where it has changed none.
+fn changed_limits(limits: LimitChanges) -> Option<v1::ChangedLimits> {
+    let LimitChanges { max_parallelism, timeout_ms } = limits;
+    let timeout = timeout_ms.map(std::time::Duration::from_millis);
+    let timeout = timeout.and_then(|timeout| timeout.try_into().ok());
+    (limits != LimitChanges::default()).then_some(v1::ChangedLimits { max_parallelism, timeout })
 }
 
 /// A failure in words: the reporter's own where it had any.

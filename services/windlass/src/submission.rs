@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use prost_types::Value;
+use prost_types::{Value, value::Kind};
 use serde_json::Value as Json;
 use windlass_client::{FieldViolation, v1};
 use windlass_pipeline::{
@@ -181,11 +181,31 @@ fn params_file(file: &Path) -> Result<BTreeMap<String, Value>, InputError> {
 fn param(pipeline: &v1::Pipeline, name: &str, text: &str) -> Result<Value, InputError> {
     let parameter = pipeline.parameters.iter().find(|parameter| parameter.name == name);
     // One that the pipeline does not have is refused with all others, once they are known.
-    let kind = parameter.map_or(v1::ParameterType::String, v1::Parameter::r#type);
+    value(parameter.map_or(v1::ParameterType::String, v1::Parameter::r#type), name, text)
+}
+
+fn value(kind: v1::ParameterType, name: &str, text: &str) -> Result<Value, InputError> {
     arguments::parse_argument(kind, text).map_err(|error| {
         let message = format!("the value of parameter `{name}`: {error}");
         InputError::because(ErrorReason::InvalidPipeline, message)
     })
+}
+
+/// New values of parameters of a run, each of the kind that the parameter has there.
+pub(crate) fn changed_arguments(
+    run: &v1::Run,
+    params: &[(String, String)],
+) -> Result<BTreeMap<String, Value>, InputError> {
+    check_once("parameter", params)?;
+    let kind = |name: &str| match run.arguments.get(name).and_then(|value| value.kind.as_ref()) {
+        Some(Kind::NumberValue(_)) => v1::ParameterType::Number,
+        Some(Kind::BoolValue(_)) => v1::ParameterType::Boolean,
+        Some(Kind::ListValue(_)) => v1::ParameterType::List,
+        Some(Kind::StructValue(_)) => v1::ParameterType::Object,
+        // One that the pipeline does not have is refused by the server, which knows what it may have been meant to be.
+        Some(Kind::StringValue(_) | Kind::NullValue(_)) | None => v1::ParameterType::String,
+    };
+    params.iter().map(|(name, text)| Ok((name.clone(), value(kind(name), name, text)?))).collect()
 }
 
 #[cfg(test)]
@@ -301,5 +321,27 @@ steps:
         fs::create_dir(&part).unwrap();
         let error = pipeline(&file, &BaseDir::OfRuntime).unwrap_err();
         assert!(error.violations[0].description.contains("no regular file"), "{error:?}");
+    }
+
+    #[test]
+    fn new_values_have_the_kind_that_the_run_has() {
+        let value = |value: Json| json::to_value(&value);
+        let arguments = BTreeMap::from([
+            ("day".to_owned(), value(json!("monday"))),
+            ("parts".to_owned(), value(json!(2))),
+            ("tags".to_owned(), value(json!([]))),
+        ]);
+        let run = v1::Run { arguments, ..v1::Run::default() };
+        let changed = |name: &str, text: &str| {
+            changed_arguments(&run, &[(name.to_owned(), text.to_owned())])
+                .map(|mut changed| json::from_value(&changed.remove(name).unwrap()))
+        };
+        assert_eq!(changed("day", "7"), Ok(json!("7")));
+        assert_eq!(changed("parts", "7"), Ok(json!(7)));
+        assert_eq!(changed("tags", "[1]"), Ok(json!([1])));
+        assert_eq!(changed("dya", "7"), Ok(json!("7")), "the server refuses it");
+        assert!(changed("parts", "many").unwrap_err().message.contains("parameter `parts`"));
+        let twice = ["1", "2"].map(|text| ("day".to_owned(), text.to_owned()));
+        assert!(changed_arguments(&run, &twice).unwrap_err().message.contains("given twice"));
     }
 }

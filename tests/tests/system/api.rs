@@ -142,7 +142,7 @@ async fn a_retry_does_again_what_failed_and_what_hangs_on_it_and_nothing_else() 
     std::fs::write(&marker, "").unwrap();
     let retried = world
         .runs()
-        .retry_run(v1::RetryRunRequest { run_id: run.clone(), from_step: String::new() })
+        .retry_run(v1::RetryRunRequest { run_id: run.clone(), ..Default::default() })
         .await
         .unwrap();
     assert_eq!(retried.into_inner().run.unwrap().retries, 1);
@@ -161,7 +161,7 @@ async fn a_retry_does_again_what_failed_and_what_hangs_on_it_and_nothing_else() 
     );
     let refused = world
         .runs()
-        .retry_run(v1::RetryRunRequest { run_id: run, from_step: String::new() })
+        .retry_run(v1::RetryRunRequest { run_id: run, ..Default::default() })
         .await
         .unwrap_err();
     assert_eq!(reason(&refused), "RUN_SUCCEEDED");

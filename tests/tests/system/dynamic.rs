@@ -183,7 +183,7 @@ steps:
     std::fs::write(&mark, "").unwrap();
     world
         .runs()
-        .retry_run(v1::RetryRunRequest { run_id: run.clone(), from_step: String::new() })
+        .retry_run(v1::RetryRunRequest { run_id: run.clone(), ..Default::default() })
         .await
         .unwrap();
     assert_eq!(world.until_ended(&run).await.state(), RunState::Succeeded);

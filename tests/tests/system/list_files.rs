@@ -154,7 +154,7 @@ async fn a_file_that_was_changed_after_its_loop_began_fails_items_until_it_is_as
         assert!(message.contains(&said), "{message}");
     }
     fs::write(&file, "1\n2\n3\n").unwrap();
-    let again = v1::RetryRunRequest { run_id: run.clone(), from_step: String::new() };
+    let again = v1::RetryRunRequest { run_id: run.clone(), ..Default::default() };
     world.runs().retry_run(again).await.unwrap();
     // The second item changes the file again.
     assert_eq!(world.until_ended(&run).await.state(), RunState::Failed);

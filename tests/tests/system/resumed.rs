@@ -8,7 +8,11 @@ use windlass_proto::v1::{self, RunState, StepState};
 use crate::support::{World, reason};
 
 async fn retry(world: &World, run: &str, from: &str) -> Result<v1::Run, tonic::Status> {
-    let request = v1::RetryRunRequest { run_id: run.to_owned(), from_step: from.to_owned() };
+    let request = v1::RetryRunRequest {
+        run_id: run.to_owned(),
+        from_step: from.to_owned(),
+        ..Default::default()
+    };
     Ok(world.runs().retry_run(request).await?.into_inner().run.unwrap())
 }
 

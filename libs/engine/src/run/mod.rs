@@ -31,6 +31,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use derived::Derived;
 pub use explain::Obstacle;
+pub use retry::Kept;
 use serde_json::Value;
 
 use crate::{

@@ -23,15 +23,8 @@ impl Run {
                 self.end_pause(now);
                 out.delta.run = true;
             }
-            Order::Retry { from: None }
-                if matches!(self.record.state, RunState::Failed | RunState::Cancelled) =>
-            {
-                self.retry(None, now, out);
-            }
-            Order::Retry { from: Some(step) }
-                if self.record.state.is_final() && self.is_current(*step) =>
-            {
-                self.retry(Some(*step), now, out);
+            Order::Retry { from, changes: _ } if self.may_retry(*from) => {
+                self.retry(*from, now, out);
             }
             Order::Decide(decision) => self.decide(decision, now, out),
             Order::Cancel | Order::Pause | Order::Resume | Order::Retry { .. } => {}

@@ -1,9 +1,11 @@
 //! What a run that is taken up again does again.
 
-use super::{Run, kept};
+use std::sync::Arc;
+
+use super::{Mismatch, Run, kept};
 use crate::{
-    graph::NodeKind,
-    layout::{Holder, Item},
+    graph::{Graph, NodeKind},
+    layout::{Holder, Item, Layout},
     output::Output,
     reason::Reason,
     record::{AttemptEnd, AttemptRecord, RunState, StepIndex, StepRecord, StepState},
@@ -22,7 +24,58 @@ enum Again {
     Anew,
 }
 
+/// What a step that a retry does not begin anew has come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// All that it was made of: it has ended, or is under way.
+    Whole,
+    /// Its condition, which was false, and nothing else of it.
+    Condition,
+    /// Its condition, and its list: it holds steps that begin anew, and opens again as it was.
+    Opening,
+}
+
 impl Run {
+    /// Whether a retry from this step, or from none, is followed: the run has ended, and there is something to be done again.
+    pub fn may_retry(&self, from: Option<StepIndex>) -> bool {
+        match from {
+            None => matches!(self.record.state, RunState::Failed | RunState::Cancelled),
+            Some(step) => self.record.state.is_final() && self.is_current(step),
+        }
+    }
+
+    /// The steps that a retry would not begin anew, ascending, and what each has come from: what that was must not change.
+    /// Those that nothing was asked of are left out.
+    pub fn kept_by_retry(&self, from: Option<StepIndex>) -> Vec<(StepIndex, Kept)> {
+        let marks = self.marks(from);
+        let kept = |step: StepIndex| {
+            let record = &self.steps[step.at()];
+            match (marks.get(step.at()).copied().unwrap_or_default(), record.state) {
+                (Again::Anew, _) | (Again::Not, StepState::Waiting) => None,
+                _ if self.is_in_loop_anew(step, &marks) => None,
+                (Again::Reopened, _) => Some(Kept::Opening),
+                (Again::Not, StepState::Skipped) => {
+                    (record.reason == Reason::ConditionFalse).then_some(Kept::Condition)
+                }
+                (Again::Not, _) => Some(Kept::Whole),
+            }
+        };
+        let steps = self.layout.current(&self.steps).flatten().map(StepIndex);
+        steps.filter_map(|step| Some((step, kept(step)?))).collect()
+    }
+
+    /// Has the run obey another graph from now on: that of the same pipeline, with other arguments or other limits. Where it is
+    /// of another one nothing has changed.
+    pub fn amend(&mut self, graph: Arc<Graph>) -> Result<(), Mismatch> {
+        let layout = Layout::with(graph, self.layout.expansions().iter().copied())?;
+        if layout.len() != self.steps.len() {
+            return Err(Mismatch::Steps { records: self.steps.len(), steps: layout.len() });
+        }
+        self.layout = layout;
+        self.derive();
+        Ok(())
+    }
+
     /// Takes an ended run up again; also from a step that need not have failed.
     pub(super) fn retry(&mut self, from: Option<StepIndex>, now: Timestamp, out: &mut Output) {
         self.record.state = RunState::Running;
@@ -88,6 +141,26 @@ impl Run {
     /// What a retry does again: the step that it is from, steps that failed or were kept from running, all that depends on
     /// them, what holds them, and the exit steps.
     fn to_do_again(&self, from: Option<StepIndex>) -> Vec<(StepIndex, Again)> {
+        let marks = self.marks(from);
+        let marked = self.layout.steps().zip(marks.iter().copied());
+        let is_left = |step| !self.is_in_loop_anew(step, &marks);
+        marked.filter(|(step, again)| *again != Again::Not && is_left(*step)).collect()
+    }
+
+    /// Whether a step lies in a loop that expands anew, so that it is superseded.
+    fn is_in_loop_anew(&self, mut step: StepIndex, marks: &[Again]) -> bool {
+        loop {
+            step = match self.layout.holder(step) {
+                Holder::Run | Holder::Exit => return false,
+                Holder::Step(holder) => holder,
+                Holder::Item(item) if marks.get(item.of.at()) == Some(&Again::Anew) => return true,
+                Holder::Item(item) => item.of,
+            };
+        }
+    }
+
+    /// What becomes of each step; empty where none is done again.
+    fn marks(&self, from: Option<StepIndex>) -> Vec<Again> {
         // A run that was condemned goes on where it was: what may be under way is not begun a second time.
         if self.derived.main_open > 0 || self.derived.exit_open > 0 {
             return Vec::new();
@@ -105,18 +178,7 @@ impl Run {
             }
         }
         marks.spread();
-        let marks = marks.again;
-        let is_in_loop_anew = |mut step| loop {
-            step = match self.layout.holder(step) {
-                Holder::Run | Holder::Exit => return false,
-                Holder::Step(holder) => holder,
-                // The loop expands anew, and this step is superseded.
-                Holder::Item(item) if marks[item.of.at()] == Again::Anew => return true,
-                Holder::Item(item) => item.of,
-            };
-        };
-        let marked = self.layout.steps().zip(marks.iter().copied());
-        marked.filter(|(step, again)| *again != Again::Not && !is_in_loop_anew(*step)).collect()
+        marks.again
     }
 
     /// Whether a step holds others and has opened since the run's start or latest retry.

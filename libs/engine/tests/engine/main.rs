@@ -1,5 +1,6 @@
 //! The engine's rules, as tables and as properties.
 
+mod amendments;
 mod answers;
 mod approvals;
 mod book;

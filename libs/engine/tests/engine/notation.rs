@@ -160,7 +160,7 @@ impl Play {
             "resume" => Event::Order(Order::Resume),
             "retry" => {
                 let from = rest.strip_prefix("from=").map(|path| self.index(path));
-                Event::Order(Order::Retry { from })
+                Event::Order(Order::Retry { from, changes: None })
             }
             "approve" | "reject" => {
                 Event::Order(Order::Decide(self.decision(word == "approve", rest)))

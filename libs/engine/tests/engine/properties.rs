@@ -102,7 +102,7 @@ fn ends_follow_from_outcomes(case: &Case, rounds: Vec<Round>) {
             break;
         }
         from = picked.map(|step| path(world.run.layout(), step));
-        world.order(Order::Retry { from: picked });
+        world.order(Order::Retry { from: picked, changes: None });
     }
 }
 

@@ -135,7 +135,7 @@ fn what_names_no_step_of_the_run_or_a_run_that_has_not_ended_changes_nothing() {
 #[track_caller]
 fn assert_ignored(play: &mut Play, from: StepIndex) {
     let (before, mut out) = (play.run.clone(), Output::default());
-    let order = Event::Order(Order::Retry { from: Some(from) });
+    let order = Event::Order(Order::Retry { from: Some(from), changes: None });
     play.run.apply(&order, at(99), &mut out).expect("it makes sense");
     assert_eq!((&play.run, out), (&before, Output::default()));
 }

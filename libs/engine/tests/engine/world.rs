@@ -116,8 +116,8 @@ impl<'a> World<'a> {
         let pick = number / 100;
         match number % 97 {
             0 if pick.is_multiple_of(3) => self.order(Order::Cancel),
-            1..=2 => self.order(Order::Retry { from: None }),
-            3 => self.order(Order::Retry { from: Some(self.any_step(pick)) }),
+            1..=2 => self.order(Order::Retry { from: None, changes: None }),
+            3 => self.order(Order::Retry { from: Some(self.any_step(pick)), changes: None }),
             4..=6 => self.vanish(pick),
             7 if self.book.is_none() => self.forget(pick),
             8 => self.say(self.any_step(pick), pick.is_multiple_of(3)),

@@ -25,6 +25,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 
+use prost_types::Duration;
 use windlass_proto::v1;
 
 pub(crate) use place::{List, Place};
@@ -32,6 +33,7 @@ pub(crate) use violation::Report;
 pub use violation::{Violation, ViolationReason, Violations};
 
 use crate::compile;
+use field::Shortest;
 use names::Names;
 use scope::{Scope, Whole};
 use walk::Walk;
@@ -59,6 +61,13 @@ pub fn check(pipeline: &v1::Pipeline) -> Result<(), Violations> {
     drop(names);
     walk.finish()?;
     compile::graph(pipeline, 0).map(drop)
+}
+
+/// Checks a time-out that comes in place of a run's, where there is one: 0 is none.
+pub(crate) fn changed_timeout(timeout: Option<&Duration>) -> Result<(), Violations> {
+    let mut violations = Violations::default();
+    field::duration(&mut violations, "timeout", timeout, Shortest::Zero);
+    violations.into_result()
 }
 
 /// Checks what a pipeline outputs where it is used as a group.

@@ -237,6 +237,18 @@ impl Outline {
         }
     }
 
+    /// Whether a node sees the pipeline's own parameters: it lies in no group that is self-contained.
+    pub(crate) fn sees_parameters(&self, node: NodeIndex) -> bool {
+        let mut at = Some(self.scope_of(node));
+        while let Some(scope) = at.map(|at| &self.scopes[at]) {
+            if scope.inputs.is_some() {
+                return false;
+            }
+            at = scope.around;
+        }
+        true
+    }
+
     /// The texts among what is given to a group that a node is.
     pub(crate) fn arguments_of(&self, node: NodeIndex) -> impl Iterator<Item = &str> {
         let inputs = self.held_by(node).and_then(|held| self.scopes[held].inputs.as_ref());

@@ -2,8 +2,9 @@
 //!
 //! A step's record is the one that there are a million of: it has a fixed size and a form of its own ([`step`]); so have
 //! expansions ([`expansion`]), which lie behind each other. The others ([`run`], [`attempt`]) begin with [`FORMAT`], but for
-//! [`submission`], [`cache_entry`] and [`order`], which can grow by themselves. What cannot be understood is an error, never a panic.
+//! [`submission`], [`amendment`], [`cache_entry`] and [`order`], which can grow by themselves. What cannot be understood is an error, never a panic.
 
+mod amendment;
 mod attempt;
 mod cache_entry;
 mod expansion;
@@ -13,6 +14,7 @@ mod run;
 mod step;
 mod submission;
 
+pub(crate) use amendment::{decode_amendment, encode_amendment};
 pub(crate) use attempt::{decode_attempt, encode_attempt};
 pub(crate) use cache_entry::{decode_cache_entry, encode_cache_entry};
 pub(crate) use expansion::{EXPANSION_SIZE, decode_expansions, encode_expansions};

@@ -62,6 +62,7 @@ pub(super) fn commit_to(view: &RunView) -> Commit {
         expansions: Vec::new(),
         step_count: view.step_count,
         orders_taken: None,
+        amendment: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! [`conformance_tests!`](crate::conformance_tests) makes a test of each of them.
 
+mod amendment;
 mod cache;
 mod claim;
 mod fixture;
@@ -12,6 +13,9 @@ mod order;
 mod step;
 mod version;
 
+pub use amendment::{
+    a_commit_to_another_version_amends_nothing, a_run_is_as_the_latest_amendment_has_it,
+};
 pub use cache::{
     of_many_results_the_newest_are_kept, results_are_forgotten_by_pipeline_and_step,
     results_are_kept_by_namespace_and_key_whatever_becomes_of_their_run,
@@ -65,6 +69,7 @@ pub use version::{
 macro_rules! conformance_tests {
     ($make:expr) => {
         $crate::conformance_tests! { $make;
+            a_commit_to_another_version_amends_nothing
             a_commit_to_another_version_changes_nothing
             a_commit_that_is_refused_adds_no_step
             a_created_run_is_read_as_it_was_submitted
@@ -77,6 +82,7 @@ macro_rules! conformance_tests {
             a_read_is_of_one_version
             a_removed_run_leaves_nothing_but_a_memory
             a_run_grows_by_the_steps_that_its_loops_get
+            a_run_is_as_the_latest_amendment_has_it
             a_run_is_active_until_it_has_ended_and_its_orders_are_taken
             a_run_is_created_once
             a_run_is_removed_at_its_version_only

@@ -16,7 +16,7 @@ use crate::{
     run::ORDER_OVERHEAD,
 };
 
-const RETRY: Order = Order::Retry { from: None };
+const RETRY: Order = Order::Retry { from: None, changes: None };
 
 fn decision(comment: &str) -> Order {
     Order::Decide(Decision {
@@ -31,7 +31,7 @@ fn decision(comment: &str) -> Order {
 pub async fn orders_wait_in_the_order_they_came(store: Arc<dyn Store>) {
     let view = create(&*store, 1, 1).await;
     create(&*store, 2, 1).await;
-    let from = Order::Retry { from: Some(StepIndex(0)) };
+    let from = Order::Retry { from: Some(StepIndex(0)), changes: None };
     let all = [Order::Pause, Order::Resume, Order::Cancel, RETRY, from, decision("\u{e9}\0")];
     for order in all.clone() {
         assert_eq!(store.place_order(run_id(1), order).await, Ok(Placed::Waiting));

@@ -43,6 +43,7 @@ impl Run {
                 version: Version::FIRST,
                 record: run.record,
                 step_count,
+                amendment: None,
             },
             pipeline: run.pipeline,
             steps: vec![StepRecord::default(); step_count as usize],
@@ -79,6 +80,9 @@ impl Run {
             self.attempts.insert((attempt.step, attempt.attempt), attempt);
         }
         self.outputs.extend(commit.outputs);
+        if commit.amendment.is_some() {
+            self.view.amendment = commit.amendment;
+        }
         if let Some(taken) = commit.orders_taken {
             self.orders.retain(|order| order.sequence > taken);
         }

@@ -10,7 +10,7 @@ use windlass_proto::id::RunId;
 
 use super::{head::Head, link::Text};
 use crate::{
-    RunView, StoreError,
+    Amendment, RunView, StoreError, Version,
     codec::{self, STEP_SIZE},
     growth::check_expansions,
 };
@@ -19,13 +19,19 @@ pub(super) fn decode_head(text: Text) -> Result<Option<Head>, StoreError> {
     text.map(|bytes| Head::decode(&bytes)).transpose()
 }
 
-pub(super) fn view(run: RunId, head: &Head, submission: &[u8]) -> Result<RunView, StoreError> {
+pub(super) fn view(
+    run: RunId,
+    head: &Head,
+    submission: &[u8],
+    amendment: Option<Arc<Amendment>>,
+) -> Result<RunView, StoreError> {
     Ok(RunView {
         submission: Arc::new(codec::decode_submission(run, submission)?),
         created_at: head.created_at,
         version: head.version,
         record: head.record.clone(),
         step_count: head.steps,
+        amendment,
     })
 }
 
@@ -65,6 +71,20 @@ pub(super) fn decode_expansions(
     let expansions = codec::decode_expansions(&text.unwrap_or_default())?;
     check_expansions(view, from, &expansions)?;
     Ok(expansions)
+}
+
+/// What retries have changed, behind the number of the version that has brought the last of it.
+pub(super) fn encode_amendment(version: Version, amendment: &Amendment) -> Vec<u8> {
+    let mut bytes = version.number.to_le_bytes().to_vec();
+    bytes.extend(codec::encode_amendment(amendment));
+    bytes
+}
+
+/// The inverse of [`encode_amendment`].
+pub(super) fn decode_amendment(run: RunId, bytes: &[u8]) -> Result<(u64, Amendment), StoreError> {
+    let short = || StoreError::Damaged(format!("what a retry of {run} has changed ends too early"));
+    let (number, rest) = bytes.split_first_chunk().ok_or_else(short)?;
+    Ok((u64::from_le_bytes(*number), codec::decode_amendment(rest)?))
 }
 
 /// Attempts behind each other, each behind its number and its size.

@@ -7,6 +7,10 @@ use windlass_proto::{id::RunId, v1};
 /// How many steps share a bucket of claims: with one attempt each, few enough for the short form of a hash.
 const BUCKET: u32 = 128;
 
+/// The field of a run's details that holds what retries have changed of the run. It is read where the run's record counts a
+/// retry, and tells the version that has brought it, so that who has read an earlier head knows to read again.
+pub(super) const AMENDMENT: &str = "m";
+
 /// The states by which runs are listed.
 pub(super) const STATES: [v1::RunState; 7] = [
     v1::RunState::Pending,
@@ -123,7 +127,8 @@ impl Partition {
         self.of_run('t', run)
     }
 
-    /// A hash: for each step its attempts that are over (`a` and the step), and its outputs (`o` and the step).
+    /// A hash: for each step its attempts that are over (`a` and the step), and its outputs (`o` and the step);
+    /// and what retries have changed of the run, under [`AMENDMENT`].
     pub(super) fn details(&self, run: RunId) -> String {
         self.of_run('d', run)
     }

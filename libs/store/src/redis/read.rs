@@ -20,14 +20,17 @@ use windlass_proto::id::RunId;
 
 use super::{
     RedisStore,
-    decode::{cut_off, decode_attempts, decode_expansions, decode_head, decode_steps, view},
+    decode::{
+        cut_off, decode_amendment, decode_attempts, decode_expansions, decode_head, decode_steps,
+        view,
+    },
     fault::Fault,
     head::Head,
-    keys::Partition,
+    keys::{AMENDMENT, Partition},
     link::{Link, Text},
 };
 use crate::{
-    RunView, StoreError, StoredRun,
+    Amendment, RunView, StoreError, StoredRun,
     codec::{EXPANSION_SIZE, STEP_SIZE},
 };
 
@@ -70,7 +73,8 @@ impl RedisStore {
         let texts = self.of_runs(runs, 2, add_view).await?;
         let views = runs.iter().zip(texts).map(|(run, texts)| async {
             let [head, submission] = exactly(texts?)?;
-            self.decode_view(*run, head, submission).await
+            let (head, amendment) = self.amended(*run, head).await?;
+            self.decode_view(*run, head, submission, amendment).await
         });
         Ok(join_all(views).await)
     }
@@ -113,6 +117,7 @@ impl RedisStore {
         run: RunId,
         head: Text,
         submission: Text,
+        amendment: Option<Arc<Amendment>>,
     ) -> Result<Option<(RunView, Head)>, StoreError> {
         let Some(head) = decode_head(head)? else { return Ok(None) };
         let size = head.submission_size as usize;
@@ -129,7 +134,7 @@ impl RedisStore {
             }
         }
         let bytes = submission.get(..size).ok_or_else(|| cut_off(run))?;
-        Ok(Some((view(run, &head, bytes)?, head)))
+        Ok(Some((view(run, &head, bytes, amendment)?, head)))
     }
 
     async fn has_head(&self, run: RunId) -> Result<bool, StoreError> {
@@ -147,11 +152,13 @@ impl RedisStore {
             commands.get(partition.steps(run));
             commands.get(partition.expansions(run));
         });
-        let [head, submission, steps, expansions] = exactly(texts.await?)?;
+        let (texts, amendment) = texts.await?;
+        let [head, submission, steps, expansions] = exactly(texts)?;
         let Some(head) = decode_head(head)? else { return Ok(None) };
         let submission = Bytes::from(submission.unwrap_or_default());
         let size = head.submission_size as usize;
-        let view = view(run, &head, submission.get(..size).ok_or_else(|| cut_off(run))?)?;
+        let submitted = submission.get(..size).ok_or_else(|| cut_off(run))?;
+        let view = view(run, &head, submitted, amendment)?;
         let steps = decode_steps(run, &steps.unwrap_or_default(), head.steps as usize)?;
         let expansions = decode_expansions(&view, 0, expansions)?;
         let (pipeline, orders) = (submission.slice(size..), head.orders()?);
@@ -170,8 +177,9 @@ impl RedisStore {
             let first = i64::try_from(from.saturating_mul(EXPANSION_SIZE)).unwrap_or(i64::MAX);
             commands.cmd("GETRANGE").arg(partition.expansions(run)).arg(first).arg(-1);
         });
-        let [head, submission, expansions] = exactly(texts.await?)?;
-        let Some((view, _)) = self.decode_view(run, head, submission).await? else {
+        let (texts, amendment) = texts.await?;
+        let [head, submission, expansions] = exactly(texts)?;
+        let Some((view, _)) = self.decode_view(run, head, submission, amendment).await? else {
             return Ok(None);
         };
         decode_expansions(&view, from, expansions).map(Some)
@@ -183,7 +191,7 @@ impl RedisStore {
         let texts = self.of_one_version(&self.bulk, run, limit, |commands| {
             commands.get(partition.submission(run));
         });
-        let [head, submission] = exactly(texts.await?)?;
+        let [head, submission] = exactly(texts.await?.0)?;
         let Some(head) = decode_head(head)? else { return Ok(None) };
         let mut pipeline = Bytes::from(submission.unwrap_or_default());
         let size = head.submission_size as usize;
@@ -253,22 +261,51 @@ impl RedisStore {
                 commands.cmd("GETRANGE").arg(partition.steps(run)).arg(first).arg(last);
             }
         });
-        let mut texts = texts.await?.into_iter();
+        let (texts, amendment) = texts.await?;
+        let mut texts = texts.into_iter();
         let (head, submission) = (texts.next().flatten(), texts.next().flatten());
-        let Some((view, _)) = self.decode_view(run, head, submission).await? else {
+        let Some((view, _)) = self.decode_view(run, head, submission, amendment).await? else {
             return Ok(None);
         };
         Ok(Some((view, texts.map(Option::unwrap_or_default).collect())))
     }
 
-    /// A run's head, and what else is asked for, all of one version.
+    /// A run's head, and what retries have changed of the run. Where there may be anything of that, the head is read anew with
+    /// it.
+    async fn amended(
+        &self,
+        run: RunId,
+        head: Text,
+    ) -> Result<(Text, Option<Arc<Amendment>>), StoreError> {
+        if retried_at(head.as_deref())?.is_none() {
+            return Ok((head, None));
+        }
+        let limit = self.quick.limit(SHORT_SUBMISSION);
+        let (mut texts, amendment) = self.of_one_version(&self.quick, run, limit, |_| {}).await?;
+        Ok((texts.pop().flatten(), amendment))
+    }
+
+    /// What retries have changed of a run, and the number of the version that has brought the last of it.
+    async fn latest_amendment(
+        &self,
+        link: &Link,
+        run: RunId,
+    ) -> Result<Option<(u64, Amendment)>, StoreError> {
+        let command = redis::Cmd::hget(self.keys.of(run).details(run), AMENDMENT);
+        let answer = link.ask(&command, link.limit(SHORT_SUBMISSION)).await;
+        let bytes: Text = from_redis_value(answer.map_err(Fault::while_reading)?)
+            .map_err(super::write::unexpected)?;
+        bytes.map(|bytes| decode_amendment(run, &bytes)).transpose()
+    }
+
+    /// A run's head, and what else is asked for, and what retries have changed of the run, all of one version.
     async fn of_one_version(
         &self,
         link: &Link,
         run: RunId,
         limit: Duration,
         add: impl Fn(&mut Pipeline),
-    ) -> Result<Vec<Text>, StoreError> {
+    ) -> Result<(Vec<Text>, Option<Arc<Amendment>>), StoreError> {
         let head = self.keys.of(run).head(run);
         let mut commands = redis::pipe();
         commands.get(&head);
@@ -278,8 +315,16 @@ impl RedisStore {
             let mut texts: Vec<Text> =
                 link.ask_all(&commands, limit).await.map_err(Fault::while_reading)?;
             // A version is never made twice.
-            if texts.pop().as_ref() == texts.first() {
-                return Ok(texts);
+            if texts.pop().as_ref() != texts.first() {
+                continue;
+            }
+            let Some(version) = retried_at(texts.first().and_then(Option::as_deref))? else {
+                return Ok((texts, None));
+            };
+            match self.latest_amendment(link, run).await? {
+                // The run was retried once more since its head was read.
+                Some((amended_at, _)) if amended_at > version => {}
+                amendment => return Ok((texts, amendment.map(|(_, it)| Arc::new(it)))),
             }
         }
         Err(StoreError::Unavailable(format!("{run} was changed in the midst of {READS} reads")))
@@ -346,6 +391,12 @@ impl RedisStore {
         let found = steps.iter().zip(texts).filter_map(|(step, text)| Some((*step, text?)));
         Ok(found.collect())
     }
+}
+
+/// The number of a head's version, where it is of a run that was retried: of others nothing was changed.
+fn retried_at(head: Option<&[u8]>) -> Result<Option<u64>, StoreError> {
+    let head = head.map(Head::decode).transpose()?;
+    Ok(head.filter(|head| head.record.retries > 0).map(|head| head.version.number))
 }
 
 /// Asks for what [`RedisStore::decode_view`] takes.

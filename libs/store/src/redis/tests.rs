@@ -50,6 +50,7 @@ fn commit() -> Commit {
         expansions: vec![Expansion { step: StepIndex(0), first: StepIndex(3), items: 2 }],
         step_count: 5,
         orders_taken: None,
+        amendment: None,
     }
 }
 

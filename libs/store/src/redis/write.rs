@@ -9,9 +9,10 @@ use windlass_proto::{convert, id::RunId};
 
 use super::{
     RedisStore,
+    decode::encode_amendment,
     fault::Fault,
     head::{encode_end, encode_version},
-    keys::{Partition, short},
+    keys::{AMENDMENT, Partition, short},
     script::Call,
 };
 use crate::{
@@ -176,8 +177,14 @@ fn add_commit(call: &mut Call<'_>, commit: &Commit) {
     call.push(&encode_version(commit.expected)[..]);
     call.push(&encode_version(commit.expected.next(commit.commit))[..]);
     call.push(encode_end(&commit.record));
-    let counts =
-        [commit.expansions.len(), pieces.len(), commit.attempts.len(), commit.outputs.len()];
+    let amendments = commit.amendment.iter().count();
+    let counts = [
+        commit.expansions.len(),
+        pieces.len(),
+        commit.attempts.len(),
+        commit.outputs.len(),
+        amendments,
+    ];
     let mut numbers = score(commit.record.ended_at).to_le_bytes().to_vec();
     let singles = [taken, beyond, commit.step_count];
     for number in singles.into_iter().chain(counts.map(|count| count as u32)) {
@@ -202,6 +209,10 @@ fn add_commit(call: &mut Call<'_>, commit: &Commit) {
     for (step, json) in &commit.outputs {
         call.push(step.0);
         call.push(json.as_bytes());
+    }
+    if let Some(amendment) = &commit.amendment {
+        call.push(AMENDMENT);
+        call.push(encode_amendment(commit.expected.next(commit.commit), amendment));
     }
 }
 

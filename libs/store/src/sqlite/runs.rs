@@ -99,6 +99,10 @@ fn commit(db: &Connection, commit: &Commit, now: Timestamp) -> Result<Committed,
         db.prepare_cached("DELETE FROM orders WHERE run = ? AND sequence <= ?")?
             .execute(params![head.key.0, stored_count(taken)])?;
     }
+    if let Some(amendment) = &commit.amendment {
+        db.prepare_cached("INSERT OR REPLACE INTO amendments (run, body) VALUES (?, ?)")?
+            .execute(params![head.key.0, codec::encode_amendment(amendment)])?;
+    }
     let version = head.version.next(commit.commit);
     head.write(db, version, step_count, &commit.record, now)?;
     Ok(Committed::Done(version))
@@ -246,7 +250,8 @@ fn pipeline(db: &Connection, key: RunKey) -> Result<Bytes, Fault> {
 
 /// What [`view`] takes, of the table `runs`.
 pub(super) const VIEW_COLUMNS: &str = "key, id, created_at, namespace, pipeline, digest, rerun_of, steps, \
-    number, commit_id, record, step_count, (SELECT arguments_json FROM submissions WHERE run = key), no_cache";
+    number, commit_id, record, step_count, (SELECT arguments_json FROM submissions WHERE run = key), no_cache, \
+    (SELECT body FROM amendments WHERE run = key)";
 
 pub(super) fn find(db: &Connection, run: RunId) -> Result<Option<(RunKey, RunView)>, Fault> {
     let mut select = db.prepare_cached(&format!("SELECT {VIEW_COLUMNS} FROM runs WHERE id = ?"))?;
@@ -268,12 +273,14 @@ pub(super) fn view(db: &Connection, row: &Row<'_>) -> Result<(RunKey, RunView), 
         steps: row.get(7)?,
         no_cache: row.get(13)?,
     };
+    let amendment: Option<Vec<u8>> = row.get(14)?;
     let view = RunView {
         submission: Arc::new(submission),
         created_at: Timestamp(row.get::<_, i64>(2)?.cast_unsigned()),
         version: version(row, 8, 9)?,
         record: codec::decode_run(row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?)?,
         step_count: row.get(11)?,
+        amendment: amendment.map(|it| codec::decode_amendment(&it)).transpose()?.map(Arc::new),
     };
     Ok((key, view))
 }
@@ -306,7 +313,7 @@ pub(super) fn remove_damaged(db: &Connection, run: RunId) -> Result<bool, Fault>
 
 fn remove_all(db: &Connection, key: RunKey, run: RunId) -> Result<(), Fault> {
     steps::remove(db, key)?;
-    for table in ["submissions", "labels", "orders", "claims", "expansions"] {
+    for table in ["submissions", "amendments", "labels", "orders", "claims", "expansions"] {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?"))?.execute([key.0])?;
     }
     db.prepare_cached("DELETE FROM runs WHERE key = ?")?.execute([key.0])?;

@@ -4,22 +4,31 @@
 pub(super) const APPLICATION_ID: i32 = 0x574e_444c;
 
 /// The form that this version of the program reads and writes.
-pub(super) const FORMAT: i32 = 3;
+pub(super) const FORMAT: i32 = 4;
 
 /// Makes the form in an empty file: that of the first version, brought up to date.
 pub(super) fn create() -> String {
-    format!("{FIRST} {TO_FORMAT_2} {TO_FORMAT_3}")
+    format!("{FIRST} {TO_FORMAT_2} {TO_FORMAT_3} {TO_FORMAT_4}")
 }
 
 /// What brings a file of this form up to date; none if it is of no known form.
 pub(super) fn upgrade(from: i32) -> Option<String> {
     match from {
-        1 => Some(format!("{TO_FORMAT_2} {TO_FORMAT_3}")),
-        2 => Some(TO_FORMAT_3.to_owned()),
+        1 => Some(format!("{TO_FORMAT_2} {TO_FORMAT_3} {TO_FORMAT_4}")),
+        2 => Some(format!("{TO_FORMAT_3} {TO_FORMAT_4}")),
+        3 => Some(TO_FORMAT_4.to_owned()),
         FORMAT => Some(String::new()),
         _ => None,
     }
 }
+
+/// What retries change of runs.
+const TO_FORMAT_4: &str = "
+CREATE TABLE amendments (
+    run INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+) STRICT;
+";
 
 /// Runs that grow, results that outlive them, and orders that say more than what is asked. A run's record gets counts of
 /// open and of suspended steps, and the time when its exit steps began: 16 bytes of zeros, behind 89 bytes, which are 4

@@ -67,7 +67,7 @@ fn assert_whole(run: &StoredRun) {
     if run.view.version == Version::FIRST {
         return;
     }
-    assert_eq!(run.view.record.retries, number);
+    assert_eq!(run.view.record.launch_generation, number);
     assert_eq!(run.steps[(number % STEPS) as usize].attempt, number);
     assert_eq!(run.pipeline.len(), 1000);
 }

@@ -12,7 +12,8 @@ use windlass_engine::{
 use windlass_proto::{id::RunId, v1};
 use windlass_servers::{Program, RedisServer};
 use windlass_store::{
-    Commit, Committed, Created, RedisConfig, RedisStore, RunQuery, Store, StoreError, Version,
+    Amendment, Commit, Committed, Created, RedisConfig, RedisStore, RunQuery, Store, StoreError,
+    Version,
 };
 
 use crate::fixture::{
@@ -385,7 +386,11 @@ async fn what_names_no_run_in_an_index_is_passed_over() {
     for run in [1, 2] {
         stand.create(run, RunState::Succeeded).await;
     }
-    stand.store.place_order(run_id(2), Order::Retry { from: None }).await.expect("placed");
+    stand
+        .store
+        .place_order(run_id(2), Order::Retry { from: None, changes: None })
+        .await
+        .expect("placed");
     for run in [1, 2].map(run_id) {
         stand.tell(&["SADD", &stand.shared_key("active", run), "garbage"]).await;
         stand.tell(&["ZADD", &stand.shared_key("finished", run), "0", "garbage"]).await;
@@ -399,4 +404,35 @@ async fn what_names_no_run_in_an_index_is_passed_over() {
     assert_eq!(stand.list(&RunQuery::default()).await, [2, 1].map(run_id));
     let namespace = RunQuery { namespace: Some("team".into()), ..RunQuery::default() };
     assert_eq!(stand.list(&namespace).await, [2, 1].map(run_id));
+}
+
+#[tokio::test]
+async fn an_amendment_that_cannot_be_understood_harms_its_run_alone() {
+    let stand = Stand::one(Program::Valkey).await;
+    for (run, words) in [
+        (2, ["HSET", "KEY", "m", "garbage"].as_slice()),
+        (4, &["HSET", "KEY", "m", "behind a number\u{7}"]),
+        (3, &["RPUSH", "KEY", "a list"]),
+    ] {
+        for number in [1, run] {
+            let version = match stand.store.read_run(run_id(number)).await.expect("read") {
+                Some(view) => view.version,
+                None => stand.create(number, RunState::Failed).await,
+            };
+            let mut change = commit(number, version, 0..1);
+            change.record.retries = 1;
+            change.amendment = Some(Arc::new(Amendment::default()));
+            let done = stand.store.commit(vec![change]).await.expect("answered");
+            assert!(matches!(done[..], [Committed::Done(_)]), "{done:?}");
+        }
+        stand.damage(run_id(run), "d", words).await;
+        let (bad, good) = (stand.store.read_run(run_id(run)), stand.store.read_run(run_id(1)));
+        assert!(matches!(bad.await, Err(StoreError::Damaged(_))), "{words:?}");
+        assert!(good.await.expect("read").expect("there").amendment.is_some());
+        assert!(matches!(stand.store.load(run_id(run)).await, Err(StoreError::Damaged(_))));
+        assert!(stand.store.read_record(run_id(run)).await.expect("read").is_some());
+        assert_eq!(stand.list(&RunQuery::default()).await, [run_id(1)]);
+        assert_eq!(stand.store.remove_damaged(run_id(run)).await, Ok(true));
+        assert_eq!(stand.store.read_run(run_id(run)).await, Ok(None));
+    }
 }

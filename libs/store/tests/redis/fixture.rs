@@ -72,13 +72,18 @@ pub(crate) fn commit(run: u32, expected: Version, steps: impl Iterator<Item = u3
         run: run_id(run),
         expected,
         commit: u64::from(number) << 32 | 5,
-        record: RunRecord { state: RunState::Running, retries: number, ..RunRecord::default() },
+        record: RunRecord {
+            state: RunState::Running,
+            launch_generation: number,
+            ..RunRecord::default()
+        },
         steps: steps.map(|step| (StepIndex(step), record)).collect(),
         attempts: Vec::new(),
         outputs: vec![(StepIndex(0), format!("{{\"by\":{number}}}").into())],
         expansions: Vec::new(),
         step_count: 0,
         orders_taken: None,
+        amendment: None,
     }
 }
 

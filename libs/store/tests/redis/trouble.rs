@@ -71,7 +71,7 @@ async fn all_that_was_acknowledged_survives_a_kill_and_the_way_is_found_again() 
         assert!(now == version || now.number == version.number + 1, "{now:?} after {version:?}");
         // The latest commit is there as a whole.
         let number = u32::try_from(now.number).unwrap();
-        assert_eq!(loaded.view.record.retries, number);
+        assert_eq!(loaded.view.record.launch_generation, number);
         assert_eq!(loaded.expansions.len() + 1, number as usize);
         assert_eq!(loaded.steps.len(), (STEPS + number - 1) as usize);
         assert_eq!(loaded.steps[((number - 1) % STEPS) as usize].attempt, number);

@@ -1,12 +1,13 @@
 //! Files that are damaged, or not ours.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 use windlass_engine::record::StepIndex;
 use windlass_store::{
-    Commit, Committed, Created, OpenError, RunQuery, RunView, SqliteStore, Store, StoreError,
+    Amendment, Commit, Committed, Created, OpenError, RunQuery, RunView, SqliteStore, Store,
+    StoreError,
 };
 
 use crate::fixture::{RUNS, STEPS, commit, grown, new_run, run_id, stored};
@@ -189,4 +190,30 @@ async fn damage_to_the_growth_of_a_run_harms_that_run_alone() {
         let [Committed::Done(version)] = end[..] else { panic!("{damage}: {end:?}") };
         assert_eq!(store.remove(run_id(run), version).await, Ok(Committed::Done(version)));
     }
+}
+
+#[tokio::test]
+async fn an_amendment_that_cannot_be_understood_harms_its_run_alone() {
+    let directory = TempDir::new().unwrap();
+    let path = stored(&directory).await;
+    let store = SqliteStore::open(&path).unwrap();
+    for run in 1..3 {
+        let version = store.read_run(run_id(run)).await.unwrap().unwrap().version;
+        let amendment = Some(Arc::new(Amendment::default()));
+        let change = Commit { amendment, ..commit(run, version, 0..1) };
+        assert!(matches!(store.commit(vec![change]).await.unwrap()[..], [Committed::Done(_)]));
+    }
+    drop(store);
+    let damage =
+        "UPDATE amendments SET body = x'ff' WHERE run = (SELECT key FROM runs WHERE id = ?)";
+    assert_eq!(Connection::open(&path).unwrap().execute(damage, [run_id(1).as_str()]), Ok(1));
+    let store = SqliteStore::open(&path).unwrap();
+    let is_damage = |error: StoreError| matches!(error, StoreError::Damaged(_));
+    assert!(store.read_run(run_id(1)).await.is_err_and(is_damage));
+    assert!(store.load(run_id(1)).await.is_err_and(is_damage));
+    assert!(store.load(run_id(2)).await.unwrap().unwrap().view.amendment.is_some());
+    let listed = store.list_runs(&RunQuery::default(), 9).await.unwrap();
+    assert_eq!(listed.len(), RUNS as usize - 1, "it is passed over");
+    assert_eq!(store.remove_damaged(run_id(1)).await, Ok(true));
+    assert_eq!(store.read_run(run_id(1)).await, Ok(None));
 }

@@ -53,6 +53,7 @@ pub(crate) fn commit(run: u32, expected: Version, steps: impl Iterator<Item = u3
         expansions: Vec::new(),
         step_count: 0,
         orders_taken: None,
+        amendment: None,
     }
 }
 

@@ -74,6 +74,7 @@ fn expected(run: u32) -> StoredRun {
             version: Version { number: 2, commit: 40 + u64::from(run) },
             record,
             step_count: steps,
+            amendment: None,
         },
         expansions: Vec::new(),
         steps: (0..steps).map(step).collect(),
@@ -151,6 +152,7 @@ async fn a_file_of_the_first_form_is_brought_up_to_date_with_all_that_is_in_it()
         expansions: Vec::new(),
         step_count: 300,
         orders_taken: Some(1),
+        amendment: None,
     };
     let next = before.view.version.next(99);
     assert_eq!(store.commit(vec![end.clone()]).await, Ok(vec![Committed::Done(next)]));
@@ -227,8 +229,8 @@ fn a_file_of_a_newer_form_is_refused_with_what_to_do_and_left_as_it_is() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
     let before = fs::read(&path).unwrap();
     let refused = SqliteStore::open(&path).map(drop).unwrap_err();
-    assert_eq!(refused, OpenError::Newer { path: path.clone(), found: 9, known: 3 });
+    assert_eq!(refused, OpenError::Newer { path: path.clone(), found: 9, known: 4 });
     let words = refused.to_string();
-    assert!(words.ends_with("this version of Windlass knows 3: use a newer version"), "{words}");
+    assert!(words.ends_with("this version of Windlass knows 4: use a newer version"), "{words}");
     assert!(fs::read(&path).unwrap() == before);
 }

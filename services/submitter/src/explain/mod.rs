@@ -67,7 +67,10 @@ impl Submitter {
             return self.explain_ended(stored.view, named).await;
         }
         let orders = stored.orders.clone();
-        let answer = self.ask(run, stored, named).await?;
+        let now = self.store.now().await?;
+        let asked =
+            self.with_run(run, stored, move |run, stored| answer(run, stored.view, named, now));
+        let answer = asked.await?;
         let mut response = self.tell(answer).await?;
         // Its loop gets other items, or the store went back.
         if named.is_some() && response.steps.is_empty() {
@@ -119,13 +122,13 @@ impl Submitter {
         Ok(response)
     }
 
-    /// Has the engine explain a run. What takes long where the run is large is done where it holds nobody up.
-    async fn ask(
+    /// Brings a run to life and asks it something. What takes long where the run is large is done where it holds nobody up.
+    pub(crate) async fn with_run<T: Send + 'static>(
         &self,
         id: RunId,
         stored: StoredRun,
-        named: Option<StepIndex>,
-    ) -> Result<Answer, ApiError> {
+        ask: impl FnOnce(&Run, StoredRun) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
         let compiling =
             task::spawn_blocking(move || Compiled::of(&stored).map(|compiled| (compiled, stored)));
         let (compiled, stored) = done(id, compiling.await)?;
@@ -133,9 +136,8 @@ impl Submitter {
             [] => BTreeMap::new(),
             kept => self.store.read_outputs(id, kept).await?,
         };
-        let now = self.store.now().await?;
         let asking = task::spawn_blocking(move || {
-            compiled.load(&stored, outputs).map(|run| answer(&run, stored.view, named, now))
+            compiled.load(&stored, outputs).map(|run| ask(&run, stored))
         });
         done(id, asking.await)
     }

@@ -1,6 +1,8 @@
 //! Orders to a run: `cancel`, `pause`, `resume`, `retry`, `rerun`, `delete`.
 
-use windlass_client::v1::{Run, RunState};
+use std::collections::BTreeMap;
+
+use windlass_client::v1::{RetryRunRequest, Run, RunState};
 
 use super::{submit, target};
 use crate::{
@@ -10,6 +12,7 @@ use crate::{
     failure::Failure,
     output,
     render::{Theme, words},
+    submission,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +50,20 @@ pub(super) async fn order(
 
 pub(super) async fn retry(args: RetryArgs, format: OutputFormat) -> Result<Exit, Failure> {
     let (client, run_id) = target::connect_to_run(&args.target, format).await?;
-    let run = client.retry(&run_id, args.from.as_deref()).await?;
+    let arguments = if args.params.is_empty() {
+        BTreeMap::new()
+    } else {
+        submission::changed_arguments(&client.get(&run_id).await?, &args.params)?
+    };
+    let run = client
+        .retry(RetryRunRequest {
+            run_id,
+            from_step: args.from.clone().unwrap_or_default(),
+            arguments,
+            max_parallelism: args.max_parallelism,
+            timeout: args.timeout.and_then(|timeout| timeout.try_into().ok()),
+        })
+        .await?;
     match args.from {
         Some(from) => {
             let taken = format!("will be retried from {}", words::harmless(&from));

@@ -28,6 +28,15 @@ pub(crate) struct RunDocument {
     version: u64,
     retries: u32,
     rerun_of: Option<String>,
+    /// Null where no retry has changed any.
+    changed_limits: Option<LimitsDocument>,
+}
+
+/// Limits that are other than the pipeline's: null where the pipeline's holds, 0 where there is none.
+#[derive(Debug, Serialize)]
+struct LimitsDocument {
+    max_parallelism: Option<u32>,
+    timeout_seconds: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,6 +121,17 @@ impl From<&v1::Run> for RunDocument {
             version: run.version,
             retries: run.retries,
             rerun_of: text(&run.rerun_of),
+            changed_limits: run.changed_limits.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl From<&v1::ChangedLimits> for LimitsDocument {
+    fn from(limits: &v1::ChangedLimits) -> Self {
+        let timeout = limits.timeout.and_then(|it| std::time::Duration::try_from(it).ok());
+        Self {
+            max_parallelism: limits.max_parallelism,
+            timeout_seconds: timeout.map(|timeout| timeout.as_secs_f64()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::Timestamp;
-use windlass_client::v1::{Run, StepStatus};
+use windlass_client::v1::{ChangedLimits, Run, StepStatus};
 use windlass_proto::json;
 
 use super::{Theme, table::table, time, words};
@@ -63,8 +63,29 @@ fn facts(run: &Run, theme: &Theme) -> Vec<(&'static str, String)> {
     if run.retries > 0 {
         facts.push(("retries", run.retries.to_string()));
     }
+    facts.push(("limits", limits(run)));
     facts.retain(|(_, value)| !value.is_empty());
     facts
+}
+
+/// The limits that a retry has changed.
+fn limits(run: &Run) -> String {
+    let Some(ChangedLimits { max_parallelism, timeout }) = run.changed_limits else {
+        return String::new();
+    };
+    let most = max_parallelism.map(|most| match most {
+        0 => "max_parallelism=none".to_owned(),
+        most => format!("max_parallelism={most}"),
+    });
+    let timeout = timeout.and_then(|it| std::time::Duration::try_from(it).ok());
+    let timeout = timeout.map(|timeout| {
+        if timeout.is_zero() {
+            "timeout=none".to_owned()
+        } else {
+            format!("timeout={}", time::length(timeout))
+        }
+    });
+    most.into_iter().chain(timeout).collect::<Vec<_>>().join(", ")
 }
 
 fn pairs(pairs: &BTreeMap<String, String>) -> String {

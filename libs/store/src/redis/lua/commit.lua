@@ -4,8 +4,9 @@
 -- repeated because nobody knows what came of it; a step's size, the most steps of a run, an expansion's size; then for each
 -- commit: the expected version, the new one, the end of the head (see head.rs), and numbers: when the run ended, the orders
 -- taken, one more than the highest step, the number of steps from now on, and how many expansions, pieces of steps,
--- attempts and outputs follow: the expansions are one text, a piece is its offset and the records, an attempt is its step,
--- its number and the record, an output is its step and the text.
+-- attempts, outputs and amendments follow: the expansions are one text, a piece is its offset and the records, an attempt is
+-- its step, its number and the record, an output is its step and the text, an amendment, of which there is at most one, is
+-- its field and the text.
 -- Answers for each: 1 where it is done, 0 where the run has another version or is gone, or a text that says why what the
 -- commit would change cannot be understood. All is looked at before the first write.
 local active, finished = KEYS[1], KEYS[2]
@@ -83,7 +84,7 @@ local function no_place(c, run)
       return why or string.format('its expansions take %d bytes', size)
     end
   end
-  if c.attempts + c.outputs > 0 then
+  if c.attempts + c.outputs + c.amendments > 0 then
     local _, why = read('HLEN', c.details)
     return why
   end
@@ -108,13 +109,15 @@ end
 local runs, commits, answers = {}, {}, {}
 local key, arg = 10, 5
 while key <= #KEYS do
-  local ended, taken, beyond, count, added, pieces, attempts, outputs = struct.unpack('<dI4I4I4I4I4I4I4', ARGV[arg + 3])
+  local ended, taken, beyond, count, added, pieces, attempts, outputs, amendments =
+    struct.unpack('<dI4I4I4I4I4I4I4I4', ARGV[arg + 3])
   local c = {
     head = KEYS[key], steps = KEYS[key + 1], details = KEYS[key + 2], expansions = added > 0 and KEYS[key + 3],
     expected = ARGV[arg], version = ARGV[arg + 1], tail = ARGV[arg + 2], arg = arg + 4,
     ended = ended, taken = taken, beyond = beyond, count = count, pieces = pieces, attempts = attempts, outputs = outputs,
+    amendments = amendments,
   }
-  key, arg = key + 3, c.arg + 2 * pieces + 3 * attempts + 2 * outputs
+  key, arg = key + 3, c.arg + 2 * pieces + 3 * attempts + 2 * (outputs + amendments)
   if added > 0 then
     key, arg = key + 1, arg + 1
   end
@@ -175,6 +178,9 @@ local function write_details(c)
   for _ = 1, c.outputs do
     redis.call('HSET', c.details, 'o' .. ARGV[at], ARGV[at + 1])
     at = at + 2
+  end
+  if c.amendments > 0 then
+    redis.call('HSET', c.details, ARGV[at], ARGV[at + 1])
   end
 end
 
