@@ -1,5 +1,7 @@
 //! What a retry may change of a run: which kept steps have come from the values of parameters.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 
 use prost::Message as _;
@@ -68,9 +70,9 @@ fn in_use(changed: &[&str], kept: &[(&str, Kept)]) -> Option<InUse> {
 }
 
 /// By these steps.
-fn by(parameter: &str, steps: &[&str]) -> Option<InUse> {
+fn by(parameter: &str, steps: &[&str]) -> InUse {
     let steps = steps.iter().map(|step| (*step).to_owned()).collect();
-    Some(InUse { parameters: vec![parameter.to_owned()], steps, more: 0 })
+    InUse { parameters: vec![parameter.to_owned()], steps, more: 0 }
 }
 
 const ALL: [(&str, Kept); 9] = [
@@ -87,8 +89,8 @@ const ALL: [(&str, Kept); 9] = [
 
 #[test]
 fn a_kept_step_has_come_from_what_its_work_refers_to_also_through_what_a_group_is_given() {
-    assert_eq!(in_use(&["rate"], &ALL), by("rate", &["env"]));
-    assert_eq!(in_use(&["day"], &ALL), by("day", &["load", "deploy", "own.passes-on"]));
+    assert_eq!(in_use(&["rate"], &ALL), Some(by("rate", &["env"])));
+    assert_eq!(in_use(&["day"], &ALL), Some(by("day", &["load", "deploy", "own.passes-on"])));
     assert_eq!(in_use(&["unused"], &ALL), None);
     assert_eq!(in_use(&[], &ALL), None);
     assert_eq!(in_use(&["day"], &[("plain", Kept::Whole), ("own.day", Kept::Whole)]), None);
@@ -97,13 +99,13 @@ fn a_kept_step_has_come_from_what_its_work_refers_to_also_through_what_a_group_i
 #[test]
 fn what_a_condition_skipped_has_come_from_the_condition_alone() {
     let skipped = [("deploy", Kept::Condition)];
-    assert_eq!(in_use(&["deploy"], &skipped), by("deploy", &["deploy"]));
+    assert_eq!(in_use(&["deploy"], &skipped), Some(by("deploy", &["deploy"])));
     assert_eq!(in_use(&["day"], &skipped), None);
 }
 
 #[test]
 fn a_loop_that_opens_again_has_come_from_its_list() {
-    assert_eq!(in_use(&["files"], &[("each", Kept::Opening)]), by("files", &["each"]));
+    assert_eq!(in_use(&["files"], &[("each", Kept::Opening)]), Some(by("files", &["each"])));
     assert_eq!(in_use(&["day"], &[("load", Kept::Opening)]), None);
 }
 

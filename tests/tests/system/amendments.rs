@@ -26,8 +26,8 @@ fn values(values: &serde_json::Value) -> BTreeMap<String, Value> {
     values.map(|(name, value)| (name.clone(), proto_json::to_value(value))).collect()
 }
 
-fn seconds(seconds: i64) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds, nanos: 0 })
+fn seconds(seconds: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos: 0 }
 }
 
 /// Retries a run with these changes.
@@ -133,13 +133,13 @@ async fn the_limit_of_attempts_in_flight_is_changed_and_lifted() {
     fs::create_dir(&dir).unwrap();
     // The first attempts fail. The second ones need each other, and the third ones must be alone.
     let script = format!(
-        r#"
+        r"
       case $WINDLASS_ATTEMPT in
         1) exit 1 ;;
         2) touch {dir}/$ME; until [ $(ls {dir} | wc -l) = 2 ]; do sleep 0.02; done; exit 1 ;;
         3) mkdir {lock} || exit 1; sleep 0.1; rmdir {lock} ;;
       esac
-"#,
+",
         dir = dir.display(),
         lock = lock.display()
     );
@@ -159,9 +159,9 @@ async fn the_limit_of_attempts_in_flight_is_changed_and_lifted() {
     assert_eq!((failed.state(), failed.changed_limits), (RunState::Failed, Some(lifted)));
     assert_eq!(world.steps(&run).await["a"].attempt, 2);
 
-    retry(&mut world.runs(), &run, limits(Some(1), seconds(600))).await.unwrap();
+    retry(&mut world.runs(), &run, limits(Some(1), Some(seconds(600)))).await.unwrap();
     let ended = world.until_ended(&run).await;
-    let changed = v1::ChangedLimits { max_parallelism: Some(1), timeout: seconds(600) };
+    let changed = v1::ChangedLimits { max_parallelism: Some(1), timeout: Some(seconds(600)) };
     assert_eq!((ended.state(), ended.changed_limits), (RunState::Succeeded, Some(changed)));
 }
 
@@ -182,7 +182,7 @@ steps:
     let run = world.submit(pipeline(text)).await;
     let ended = world.until_ended(&run).await;
     assert_eq!((ended.state(), ended.reason()), (RunState::Failed, v1::Reason::RunTimedOut));
-    let lifted = v1::RetryRunRequest { timeout: seconds(0), ..Default::default() };
+    let lifted = v1::RetryRunRequest { timeout: Some(seconds(0)), ..Default::default() };
     retry(&mut world.runs(), &run, lifted).await.unwrap();
     let ended = world.until_ended(&run).await;
     assert_eq!(ended.state(), RunState::Succeeded, "{}", ended.message);
@@ -240,8 +240,9 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let run = world.submit(pipeline(TRAINING)).await;
     let failed = world.until_ended(&run).await;
     let large = "x".repeat(30 << 10);
-    let negative = v1::RetryRunRequest { timeout: seconds(-1), ..Default::default() };
-    let too_long = v1::RetryRunRequest { timeout: seconds(31 * 86_400), ..Default::default() };
+    let negative = v1::RetryRunRequest { timeout: Some(seconds(-1)), ..Default::default() };
+    let too_long =
+        v1::RetryRunRequest { timeout: Some(seconds(31 * 86_400)), ..Default::default() };
     let nowhere = v1::RetryRunRequest { from_step: "laod".into(), ..with(&json!({"rate": 1})) };
     for (request, expected, word) in [
         (with(&json!({"rat": 1})), "INVALID_PIPELINE", "did you mean `rate`?"),
@@ -272,4 +273,38 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let refused = retry(&mut world.runs(), &quick, most).await.unwrap_err();
     assert_eq!(reason(&refused), "RUN_SUCCEEDED");
     drop(world.leave(&sleeping).await);
+}
+
+#[tokio::test]
+async fn the_command_gives_values_by_their_parameters_types_and_shows_what_is_in_force() {
+    let world = World::processes().await;
+    let run = world.submit(pipeline(TRAINING)).await;
+    world.until_ended(&run).await;
+    let server = world.serve().await;
+    let windlass = async |args: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_windlass-under-test"));
+        command.args(args).args(["--server", &server]).env("NO_COLOR", "1");
+        let output = limited(command.output()).await.unwrap();
+        let (out, err) = (output.stdout, output.stderr);
+        (output.status.code(), String::from_utf8([out, err].concat()).unwrap())
+    };
+    let (code, said) = windlass(&["retry", &run, "--param", "rate=fast"]).await;
+    assert!(code == Some(2) && said.contains("`fast` is not a finite number"), "{code:?} {said}");
+    let (code, said) = windlass(&["retry", &run, "-p", "region=south"]).await;
+    assert!(code == Some(2) && said.contains("`--from STEP`"), "{code:?} {said}");
+    let (code, said) = windlass(&["retry", &run, "--timeout", "0s"]).await;
+    assert!(code == Some(2) && said.contains("or `none`"), "{code:?} {said}");
+
+    let changes = ["--param", "rate=0.25", "--max-parallelism", "3", "--timeout", "none"];
+    let (code, said) = windlass(&[&["retry", &run], &changes[..]].concat()).await;
+    assert!(code == Some(0) && said.contains("will be retried"), "{code:?} {said}");
+    assert_eq!(world.until_ended(&run).await.state(), RunState::Succeeded);
+    let (_, shown) = windlass(&["get", &run]).await;
+    for part in ["rate=0.25", "max_parallelism=3, timeout=none"] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let (_, shown) = windlass(&["get", &run, "--output", "json"]).await;
+    let document: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let limits = json!({"max_parallelism": 3, "timeout_seconds": 0.0});
+    assert_eq!(document["run"]["changed_limits"], limits, "{shown}");
 }

@@ -1,13 +1,13 @@
 //! What holds of every run in every world.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{prelude::*, test_runner::RngSeed};
 use windlass_engine::{
     event::Order,
     reason::FailureReason,
-    record::{RunState, StepRecord},
-    run::Run,
+    record::{RunState, StepIndex, StepRecord, StepState},
+    run::{Kept, Run},
 };
 
 use super::{
@@ -102,7 +102,29 @@ fn ends_follow_from_outcomes(case: &Case, rounds: Vec<Round>) {
             break;
         }
         from = picked.map(|step| path(world.run.layout(), step));
-        world.order(Order::Retry { from: picked, changes: None });
+        keeps_what_it_says(&mut world, picked);
+    }
+}
+
+/// Retries a run: what succeeded stays as it is where the run has said so before, and nowhere else.
+fn keeps_what_it_says(world: &mut World<'_>, from: Option<StepIndex>) {
+    let before = world.run.clone();
+    let kept: BTreeMap<_, _> = before.kept_by_retry(from).into_iter().collect();
+    world.order(Order::Retry { from, changes: None });
+    let left: BTreeSet<_> = current(&world.run).collect();
+    assert!(kept.keys().all(|step| left.contains(step)), "nothing that is kept is superseded");
+    for step in current(&before).filter(|step| left.contains(step)) {
+        let is_same = world.run.step(step) == before.step(step);
+        match kept.get(&step) {
+            Some(Kept::Whole | Kept::Condition) => assert!(is_same, "{step:?} is kept"),
+            Some(Kept::Opening) => assert!(before.step(step).has_opened(), "{step:?} opens again"),
+            None => {
+                // A loop without items succeeds at once, which may be in the same millisecond.
+                let is_work = !before.layout().kind(step).is_holder();
+                let succeeded = is_work && before.step(step).state == StepState::Succeeded;
+                assert!(!(succeeded && is_same), "{step:?} begins anew");
+            }
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use windlass_engine::policy::LimitChanges;
 use super::fixture::{commit, commit_to, create, read, run_id};
 use crate::{Amendment, Committed, RunQuery, RunView, Store};
 
-fn amendment(arguments_json: Option<&str>, limits: LimitChanges) -> Option<Arc<Amendment>> {
+fn amendment(arguments_json: Option<&str>, limits: LimitChanges) -> Arc<Amendment> {
     let arguments_json = arguments_json.map(str::to_owned);
-    Some(Arc::new(Amendment { arguments_json, limits }))
+    Arc::new(Amendment { arguments_json, limits })
 }
 
 /// Asserts that whoever reads the run sees it so.
@@ -36,11 +36,11 @@ pub async fn a_run_is_as_the_latest_amendment_has_it(store: Arc<dyn Store>) {
     let large = format!(r#"{{"day":"{}"}}"#, "\u{e9}".repeat(100_000));
     let limits = LimitChanges { max_parallelism: Some(0), timeout_ms: Some(u64::MAX >> 1) };
     let amendments = [
-        amendment(Some(&large), LimitChanges::default()),
+        Some(amendment(Some(&large), LimitChanges::default())),
         None,
-        amendment(Some("{}"), limits),
-        amendment(None, LimitChanges { max_parallelism: Some(7), timeout_ms: None }),
-        amendment(None, LimitChanges { max_parallelism: None, timeout_ms: Some(0) }),
+        Some(amendment(Some("{}"), limits)),
+        Some(amendment(None, LimitChanges { max_parallelism: Some(7), timeout_ms: None })),
+        Some(amendment(None, LimitChanges { max_parallelism: None, timeout_ms: Some(0) })),
         None,
     ];
     for amendment in amendments {
@@ -62,10 +62,10 @@ pub async fn a_commit_to_another_version_amends_nothing(store: Arc<dyn Store>) {
     let mut view = create(&*store, 1, 2).await;
     let mut first = commit_to(&view);
     first.record.retries = 1;
-    first.amendment = amendment(Some(r#"{"day":"first"}"#), LimitChanges::default());
+    first.amendment = Some(amendment(Some(r#"{"day":"first"}"#), LimitChanges::default()));
     let mut second = first.clone();
     second.commit += 1;
-    second.amendment = amendment(Some(r#"{"day":"second"}"#), LimitChanges::default());
+    second.amendment = Some(amendment(Some(r#"{"day":"second"}"#), LimitChanges::default()));
     (view.record, view.amendment) = (first.record.clone(), first.amendment.clone());
     view.version = commit(&*store, first).await;
     assert_eq!(store.commit(vec![second]).await, Ok(vec![Committed::Conflict]));
