@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A store keeps, for each run: what was submitted ([`NewRun`], immutable), what retries have changed of that
-//! ([`Amendment`]), the engine's records with a version, how its loops have expanded, the attempts that are over, the outputs, the claims of attempts, and an inbox of orders. Besides
+//! ([`Amendment`]), the engine's records with a version, how its loops have expanded, the attempts that are over, the
+//! outputs, the claims of attempts, and an inbox of orders. Besides
 //! runs it keeps results of steps that outlive them ([`CacheEntry`]), and what replicas share: the number of partitions,
 //! and who serves what for how long. **Invariant:** a store
 //! decides nothing about runs; it checks versions. What it has answered to is durable.

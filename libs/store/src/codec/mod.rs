@@ -2,7 +2,8 @@
 //!
 //! A step's record is the one that there are a million of: it has a fixed size and a form of its own ([`step`]); so have
 //! expansions ([`expansion`]), which lie behind each other. The others ([`run`], [`attempt`]) begin with [`FORMAT`], but for
-//! [`submission`], [`amendment`], [`cache_entry`] and [`order`], which can grow by themselves. What cannot be understood is an error, never a panic.
+//! [`submission`], [`amendment`], [`cache_entry`] and [`order`], which can grow by themselves. What cannot be understood is an
+//! error, never a panic.
 
 mod amendment;
 mod attempt;

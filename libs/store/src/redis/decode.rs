@@ -10,7 +10,7 @@ use windlass_proto::id::RunId;
 
 use super::{head::Head, link::Text};
 use crate::{
-    Amendment, RunView, StoreError, Version,
+    Amendment, RunView, StoreError,
     codec::{self, STEP_SIZE},
     growth::check_expansions,
 };
@@ -71,20 +71,6 @@ pub(super) fn decode_expansions(
     let expansions = codec::decode_expansions(&text.unwrap_or_default())?;
     check_expansions(view, from, &expansions)?;
     Ok(expansions)
-}
-
-/// What retries have changed, behind the number of the version that has brought the last of it.
-pub(super) fn encode_amendment(version: Version, amendment: &Amendment) -> Vec<u8> {
-    let mut bytes = version.number.to_le_bytes().to_vec();
-    bytes.extend(codec::encode_amendment(amendment));
-    bytes
-}
-
-/// The inverse of [`encode_amendment`].
-pub(super) fn decode_amendment(run: RunId, bytes: &[u8]) -> Result<(u64, Amendment), StoreError> {
-    let short = || StoreError::Damaged(format!("what a retry of {run} has changed ends too early"));
-    let (number, rest) = bytes.split_first_chunk().ok_or_else(short)?;
-    Ok((u64::from_le_bytes(*number), codec::decode_amendment(rest)?))
 }
 
 /// Attempts behind each other, each behind its number and its size.

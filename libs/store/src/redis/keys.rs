@@ -7,8 +7,7 @@ use windlass_proto::{id::RunId, v1};
 /// How many steps share a bucket of claims: with one attempt each, few enough for the short form of a hash.
 const BUCKET: u32 = 128;
 
-/// The field of a run's details that holds what retries have changed of the run. It is read where the run's record counts a
-/// retry, and tells the version that has brought it, so that who has read an earlier head knows to read again.
+/// The field of a run's details that holds what retries have changed of the run; see [`super::amendment`].
 pub(super) const AMENDMENT: &str = "m";
 
 /// The states by which runs are listed.

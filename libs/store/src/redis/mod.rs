@@ -11,6 +11,7 @@
 //!
 //! Never inside: a write that is sent again though it may have been done, unless doing it twice is doing it once.
 
+mod amendment;
 mod cache;
 mod config;
 mod connection;

@@ -20,13 +20,11 @@ use windlass_proto::id::RunId;
 
 use super::{
     RedisStore,
-    decode::{
-        cut_off, decode_amendment, decode_attempts, decode_expansions, decode_head, decode_steps,
-        view,
-    },
+    amendment::retried_at,
+    decode::{cut_off, decode_attempts, decode_expansions, decode_head, decode_steps, view},
     fault::Fault,
     head::Head,
-    keys::{AMENDMENT, Partition},
+    keys::Partition,
     link::{Link, Text},
 };
 use crate::{
@@ -38,7 +36,7 @@ use crate::{
 pub(super) const LARGEST_ANSWER: usize = 128 << 20;
 
 /// In bytes: most submissions are shorter, and need not be asked for twice.
-const SHORT_SUBMISSION: usize = 1024;
+pub(super) const SHORT_SUBMISSION: usize = 1024;
 
 /// How often to read what has to be of one version: servers nearly always do in one go what is sent in one.
 const READS: usize = 10;
@@ -270,36 +268,8 @@ impl RedisStore {
         Ok(Some((view, texts.map(Option::unwrap_or_default).collect())))
     }
 
-    /// A run's head, and what retries have changed of the run. Where there may be anything of that, the head is read anew with
-    /// it.
-    async fn amended(
-        &self,
-        run: RunId,
-        head: Text,
-    ) -> Result<(Text, Option<Arc<Amendment>>), StoreError> {
-        if retried_at(head.as_deref())?.is_none() {
-            return Ok((head, None));
-        }
-        let limit = self.quick.limit(SHORT_SUBMISSION);
-        let (mut texts, amendment) = self.of_one_version(&self.quick, run, limit, |_| {}).await?;
-        Ok((texts.pop().flatten(), amendment))
-    }
-
-    /// What retries have changed of a run, and the number of the version that has brought the last of it.
-    async fn latest_amendment(
-        &self,
-        link: &Link,
-        run: RunId,
-    ) -> Result<Option<(u64, Amendment)>, StoreError> {
-        let command = redis::Cmd::hget(self.keys.of(run).details(run), AMENDMENT);
-        let answer = link.ask(&command, link.limit(SHORT_SUBMISSION)).await;
-        let bytes: Text = from_redis_value(answer.map_err(Fault::while_reading)?)
-            .map_err(super::write::unexpected)?;
-        bytes.map(|bytes| decode_amendment(run, &bytes)).transpose()
-    }
-
     /// A run's head, and what else is asked for, and what retries have changed of the run, all of one version.
-    async fn of_one_version(
+    pub(super) async fn of_one_version(
         &self,
         link: &Link,
         run: RunId,
@@ -391,12 +361,6 @@ impl RedisStore {
         let found = steps.iter().zip(texts).filter_map(|(step, text)| Some((*step, text?)));
         Ok(found.collect())
     }
-}
-
-/// The number of a head's version, where it is of a run that was retried: of others nothing was changed.
-fn retried_at(head: Option<&[u8]>) -> Result<Option<u64>, StoreError> {
-    let head = head.map(Head::decode).transpose()?;
-    Ok(head.filter(|head| head.record.retries > 0).map(|head| head.version.number))
 }
 
 /// Asks for what [`RedisStore::decode_view`] takes.

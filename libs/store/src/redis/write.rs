@@ -9,7 +9,7 @@ use windlass_proto::{convert, id::RunId};
 
 use super::{
     RedisStore,
-    decode::encode_amendment,
+    amendment::encode_amendment,
     fault::Fault,
     head::{encode_end, encode_version},
     keys::{AMENDMENT, Partition, short},
