@@ -140,6 +140,10 @@ impl Request for v1::DecideApprovalRequest {}
 impl Request for v1::RerunRunRequest {}
 impl Request for v1::DeleteRunRequest {}
 impl Request for v1::ClearCacheRequest {}
+impl Request for v1::SetLimitRequest {}
+impl Request for v1::UnsetLimitRequest {}
+impl Request for v1::ListLimitsRequest {}
+impl Request for v1::GetLimitRequest {}
 impl Request for v1::StreamLogsRequest {}
 impl Request for v1::DownloadLogsRequest {}
 

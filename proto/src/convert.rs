@@ -279,6 +279,7 @@ pub fn step_state(state: StepState) -> v1::StepState {
         StepState::Skipped => v1::StepState::Skipped,
         StepState::Cancelled => v1::StepState::Cancelled,
         StepState::Suspended => v1::StepState::Suspended,
+        StepState::Blocked => v1::StepState::Blocked,
     }
 }
 
@@ -307,6 +308,7 @@ pub fn step_counts(record: &RunRecord) -> v1::StepCounts {
             StepState::Ready,
             StepState::Delayed,
             StepState::Suspended,
+            StepState::Blocked,
         ]),
         queued: sum(&[StepState::Queued, StepState::Starting]),
         running: sum(&[StepState::Running, StepState::Open]),

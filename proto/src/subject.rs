@@ -32,6 +32,8 @@ pub enum Subject {
     },
     /// The bell that a scheduler has given up leases. Not acknowledged.
     Leases,
+    /// How much a scheduler has in flight, to the other ones. Not acknowledged.
+    Load,
     /// Runs that were removed, to all who keep something of them. Not acknowledged.
     Removal,
 }
@@ -45,7 +47,7 @@ impl Subject {
             | Self::Control
             | Self::Host { .. }
             | Self::DeadLetter => true,
-            Self::Change { .. } | Self::Leases | Self::Removal => false,
+            Self::Change { .. } | Self::Leases | Self::Load | Self::Removal => false,
         }
     }
 }
@@ -60,6 +62,7 @@ impl fmt::Display for Subject {
             Self::DeadLetter => f.write_str("windlass.dead"),
             Self::Change { run } => write!(f, "windlass.change.{run}"),
             Self::Leases => f.write_str("windlass.leases"),
+            Self::Load => f.write_str("windlass.load"),
             Self::Removal => f.write_str("windlass.removal"),
         }
     }
@@ -100,6 +103,7 @@ mod tests {
             (Subject::DeadLetter, "windlass.dead"),
             (Subject::Change { run }, "windlass.change.run_0123456789abcdefghijklmnop"),
             (Subject::Leases, "windlass.leases"),
+            (Subject::Load, "windlass.load"),
             (Subject::Removal, "windlass.removal"),
         ];
         for (subject, text) in spelled {

@@ -25,6 +25,7 @@ mod connect;
 mod download;
 mod error;
 mod greeting;
+mod limits;
 mod logs;
 mod orders;
 mod pages;

@@ -132,7 +132,7 @@ fn apply(run: &mut Run, event: &Event, now: Timestamp, output: &mut Output) {
 }
 
 fn succeeded(effect: Effect, now: Timestamp) -> Event {
-    let (Effect::Launch(it) | Effect::Stop(it) | Effect::Probe(it)) = effect;
+    let it = effect.attempt();
     Event::Report(AttemptReport {
         step: it.step,
         attempt: it.attempt,

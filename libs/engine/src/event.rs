@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    output::AttemptRef,
     policy::LimitChanges,
     reason::Failure,
     record::{CacheSource, StepIndex},
@@ -21,6 +22,8 @@ pub enum Event {
     /// A record about the run was refused for a reason that will not change: what it told is lost for good. The text says
     /// which, and why.
     Defect(Arc<str>),
+    /// The named limits are held that were asked for on behalf of the attempt.
+    Granted(AttemptRef),
     /// Time has passed: see what is due.
     Wake,
 }

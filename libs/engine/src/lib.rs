@@ -9,7 +9,7 @@
 //!
 //! All rules live here and only here: what a step waits for, when it is tried again, what a failure, a time-out, a
 //! cancel or a pause does to the rest. A shell around it reads events, asks [`run::Run`] what they mean, commits the
-//! [`output::Delta`], and carries out the [`output::Effect`]s.
+//! [`output::Delta`], and carries out the [`output::Effect`]s. What holds among runs is in [`limits`].
 //!
 //! **Invariants.** Nothing here reads a clock, draws a random number, waits, or does I/O: the same calls give the same
 //! answers everywhere, so that a simulation can run years in seconds. Nothing here knows the bus, the store, a runtime, or
@@ -18,10 +18,13 @@
 pub mod event;
 pub mod graph;
 pub mod layout;
+pub mod limits;
 pub mod logic;
 pub mod output;
 pub mod policy;
 pub mod reason;
 pub mod record;
 pub mod run;
+pub mod share;
 pub mod time;
+pub mod window;

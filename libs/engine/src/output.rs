@@ -57,6 +57,27 @@ pub enum Effect {
     Stop(AttemptRef),
     /// Have the attempt's present phase reported.
     Probe(AttemptRef),
+    /// Ask for the step's named limits, all or none, for the attempt, which starts when they are granted: see
+    /// [`Event::Granted`](crate::event::Event::Granted). To ask again changes nothing.
+    Acquire(AttemptRef),
+    /// Have it known that the attempt holds the step's named limits, whoever else does: it may exist.
+    Hold(AttemptRef),
+    /// Give back the named limits that the attempt holds or stands in line for. To give back again changes nothing.
+    Release(AttemptRef),
+}
+
+impl Effect {
+    /// The attempt that it is about.
+    pub fn attempt(self) -> AttemptRef {
+        match self {
+            Self::Launch(it)
+            | Self::Stop(it)
+            | Self::Probe(it)
+            | Self::Acquire(it)
+            | Self::Hold(it)
+            | Self::Release(it) => it,
+        }
+    }
 }
 
 /// An attempt of the run at hand.

@@ -43,6 +43,8 @@ pub struct RunPolicy {
     pub start_gap_ms: u64,
     /// From the run's start (or latest retry) to its end, pauses left out.
     pub timeout_ms: Option<u64>,
+    /// Where room is short, steps of runs with a higher one start first: see [`share`](crate::share).
+    pub priority: i32,
     /// What makes this run's jitter differ from that of other runs.
     pub jitter_seed: u64,
 }
@@ -91,6 +93,8 @@ pub struct StepPolicy {
     pub retry: RetryPolicy,
     /// Which failures are treated otherwise; by default none.
     pub rules: Option<RulesIndex>,
+    /// Which named limits its attempts hold while they may exist; by default none.
+    pub limits: Option<LimitsIndex>,
     /// From an attempt's creation until it runs.
     pub startup_timeout_ms: Option<u64>,
     /// From an attempt's running to its end.
@@ -163,6 +167,10 @@ const FRACTION_BITS: u32 = 24;
 /// A list of rules of a graph: see [`GraphBuilder::add_rules`](crate::graph::GraphBuilder::add_rules).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RulesIndex(pub(crate) u32);
+
+/// A list of named limits of a graph: see [`GraphBuilder::add_limits`](crate::graph::GraphBuilder::add_limits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LimitsIndex(pub(crate) u32);
 
 /// What is done about some failures. The first rule of a list that lists a failure decides; where none does, the step is tried
 /// again.

@@ -48,11 +48,13 @@ pub enum StepState {
     Open = 11,
     /// It is an approval, and waits for somebody's word.
     Suspended = 12,
+    /// It could start but for its named limits: they were asked for, and it starts as soon as they are granted.
+    Blocked = 13,
 }
 
 impl StepState {
     /// How many states there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 
     /// All states, in the order of their numbers.
     pub const ALL: [Self; Self::COUNT] = [
@@ -69,6 +71,7 @@ impl StepState {
         Self::Cancelled,
         Self::Open,
         Self::Suspended,
+        Self::Blocked,
     ];
 
     /// Whether only a retry of the run leads out of it.
@@ -79,6 +82,11 @@ impl StepState {
     /// Whether an attempt may exist: it counts against the run's parallelism.
     pub fn is_in_flight(self) -> bool {
         matches!(self, Self::Queued | Self::Starting | Self::Running | Self::Stopping)
+    }
+
+    /// Whether its latest attempt holds its step's named limits, or stands in line for them.
+    pub fn claims_limits(self) -> bool {
+        self == Self::Blocked || self.is_in_flight()
     }
 }
 
@@ -97,7 +105,7 @@ pub struct StepRecord {
     pub attempt: u32,
     /// The step that `reason` speaks of, where it speaks of one.
     pub cause: Option<StepIndex>,
-    /// When the latest attempt was ordered; 0 before.
+    /// When the latest attempt was ordered; 0 before. While blocked: since when it waits for its limits.
     pub queued_at: Timestamp,
     /// When the latest attempt was created (while starting) or began to run (from then on, also while stopping); 0 before,
     /// and once it is stopping or over without having run. Of a step that holds others: when it opened. Of an approval: since
@@ -215,6 +223,12 @@ impl RunRecord {
             RunState::Exiting => self.final_state(),
             state => state,
         }
+    }
+
+    /// How many attempts count against the run's parallelism: those that may exist, and those that are to start as soon as
+    /// their limits are granted. Were these left out, they might have to wait once more while they hold limits.
+    pub fn taken(&self) -> u32 {
+        self.in_flight() + self.count(StepState::Blocked)
     }
 
     /// How many attempts may exist.

@@ -142,12 +142,17 @@ fn run_policy(pipeline: &v1::Pipeline, jitter_seed: u64) -> RunPolicy {
         max_parallelism: NonZeroU32::new(pipeline.max_parallelism),
         start_gap_ms: pipeline.start_gap.as_ref().and_then(to_ms).unwrap_or(0),
         timeout_ms: pipeline.timeout.as_ref().and_then(to_ms),
+        priority: pipeline.priority,
         jitter_seed,
     }
 }
 
 fn step_policy(step: &v1::Step, builder: &mut GraphBuilder) -> StepPolicy {
     let rules = step.retry.as_deref().map(retry_rules).unwrap_or_default();
+    let limits = match &step.work {
+        Some(Work::Task(task)) => task.limits.as_slice(),
+        _ => &[],
+    };
     StepPolicy {
         trigger_rule: match step.trigger_rule() {
             v1::TriggerRule::Unspecified | v1::TriggerRule::AllSucceeded => {
@@ -159,6 +164,7 @@ fn step_policy(step: &v1::Step, builder: &mut GraphBuilder) -> StepPolicy {
         },
         retry: step.retry.as_deref().map(retry_policy).unwrap_or_default(),
         rules: builder.add_rules(rules),
+        limits: builder.add_limits(limits.iter().map(|name| Arc::from(name.as_str()))),
         startup_timeout_ms: step.startup_timeout.as_ref().and_then(to_ms),
         timeout_ms: step.timeout.as_ref().and_then(to_ms),
         has_condition: !step.when.is_empty(),

@@ -31,7 +31,7 @@ pub mod file;
 pub mod limits;
 pub mod list_file;
 mod logic;
-mod name;
+pub mod name;
 pub mod outline;
 pub mod plan;
 mod quote;

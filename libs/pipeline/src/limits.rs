@@ -51,6 +51,12 @@ pub const ENV_NAME_CHARS: usize = 255;
 /// Outputs of a step.
 pub const OUTPUTS: usize = 64;
 
+/// Named limits of a step.
+pub const NAMED_LIMITS: usize = 8;
+
+/// The highest priority of a run, and by how much the lowest one is below 0.
+pub const PRIORITY: i32 = 1_000;
+
 /// Entries of a cache's key.
 pub const CACHE_KEYS: usize = 64;
 

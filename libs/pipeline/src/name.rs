@@ -1,6 +1,6 @@
 //! Which names are lawful.
 
-use crate::limits;
+use crate::{limits, quote::quote};
 
 /// What the names of one kind of thing must look like.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ pub(crate) const PIPELINE: NameRule = NameRule {
     most: limits::NAME_CHARS,
 };
 
-/// Names of steps.
+/// Names of steps, and of limits that runs share.
 pub(crate) const STEP: NameRule = NameRule {
     words: "lower-case letters, digits, `-` and `_`, a letter first, at most 63 characters",
     first: |byte| byte.is_ascii_lowercase(),
@@ -66,4 +66,14 @@ pub(crate) const LABEL: NameRule = NameRule {
 
 fn is_label_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_./".contains(&byte)
+}
+
+/// What is wrong with the name of a limit that runs share, and what to do; none where nothing is.
+pub fn wrong_limit_name(name: &str) -> Option<String> {
+    let words = STEP.words;
+    match name {
+        "" => Some(format!("names no limit; give it one of {words}")),
+        _ if STEP.allows(name) => None,
+        _ => Some(format!("{} is no lawful name of a limit; use {words}", quote(name))),
+    }
 }

@@ -360,6 +360,7 @@ fn state_word(state: StepState) -> &'static str {
         StepState::Skipped => "skipped",
         StepState::Cancelled => "cancelled",
         StepState::Suspended => "suspended",
+        StepState::Blocked => "blocked",
     }
 }
 

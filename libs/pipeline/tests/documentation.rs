@@ -225,6 +225,7 @@ fn the_limits_in_the_documentation_are_the_real_ones() {
             limits::ARGUMENTS_BYTES >> 20,
         ),
         ("Labels", limits::LABELS),
+        ("Named limits of a step", limits::NAMED_LIMITS),
         ("Characters of a description", limits::DESCRIPTION_CHARS),
         ("Words of `command` and `args` of a step", limits::WORDS),
         ("Variables in `env` of a step", limits::ENV_VARS),

@@ -18,6 +18,7 @@ pub mod dead_letters;
 pub mod descriptors;
 pub mod error;
 pub mod fail_point;
+pub mod grants;
 pub mod grpc;
 pub mod health;
 pub mod program;

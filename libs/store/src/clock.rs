@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use windlass_engine::time::Timestamp;
 
 /// The system's time at the opening, carried on by a clock that nobody sets. Never behind what was stored before.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     opened: Instant,
     opened_at: Timestamp,

@@ -9,9 +9,10 @@
 //! A store keeps, for each run: what was submitted ([`NewRun`], immutable), what retries have changed of that
 //! ([`Amendment`]), the engine's records with a version, how its loops have expanded, the attempts that are over, the
 //! outputs, the claims of attempts, and an inbox of orders. Besides
-//! runs it keeps results of steps that outlive them ([`CacheEntry`]), and what replicas share: the number of partitions,
-//! and who serves what for how long. **Invariant:** a store
-//! decides nothing about runs; it checks versions. What it has answered to is durable.
+//! runs it keeps results of steps that outlive them ([`CacheEntry`]), who holds and waits for the named limits of each
+//! namespace ([`LimitRequest`]), and what replicas share: the number of partitions, and who serves what for how long.
+//! **Invariant:** a store decides nothing about runs; it checks versions, and grants limits by the rules of
+//! [`windlass_engine::limits`]. What it has answered to is durable.
 
 mod cache;
 mod clock;
@@ -19,6 +20,7 @@ mod codec;
 pub mod conformance;
 mod group;
 mod growth;
+mod limit;
 mod memory;
 mod passed_over;
 mod redis;
@@ -33,6 +35,7 @@ use uuid::Uuid;
 use windlass_engine::{
     event::Order,
     layout::Expansion,
+    limits::LimitConfig,
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
@@ -40,6 +43,7 @@ use windlass_proto::{cache_key::CacheKey, id::RunId};
 
 pub use cache::{CACHE_ENTRIES, CACHE_TTL, CacheEntry, CacheScope};
 pub use group::{ShareRequest, Shares};
+pub use limit::{GRANTS_AT_ONCE, Holder, LimitAnswer, LimitAsk, LimitRequest, LimitView};
 pub use memory::MemoryStore;
 pub use redis::{
     Durability, RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisStore, RedisTls,
@@ -230,6 +234,60 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Forgets results of a namespace, and tells how many there were. What is kept meanwhile may stay.
     async fn clear_cache(&self, namespace: &str, scope: &CacheScope) -> Result<u64, StoreError>;
+
+    /// Takes and gives back places of the limits of a namespace, by the store's clock, and grants what has become possible to
+    /// all who wait there. An empty request only does the latter.
+    ///
+    /// Not all or nothing: after an error some of it may be done, in the order of the request; and who was granted something
+    /// meanwhile is told so where it asks again. Asking for the same again changes nothing.
+    ///
+    /// While a store is settling (see [`Self::claim`]) all is noted and nothing is granted. That a start was lost is not known
+    /// again afterwards, so that a rate may be exceeded by as many as were lost. A limit that is damaged is
+    /// [`StoreError::Damaged`] here, for all of its namespace, and nowhere else.
+    async fn take_limits(
+        &self,
+        namespace: &str,
+        request: &LimitRequest,
+    ) -> Result<LimitAnswer, StoreError>;
+
+    /// Configures a limit of a namespace, or forgets its configuration, and grants what that allows.
+    async fn set_limit(
+        &self,
+        namespace: &str,
+        name: &str,
+        config: Option<LimitConfig>,
+    ) -> Result<LimitAnswer, StoreError>;
+
+    /// Reads the limits of a namespace that are configured, held or waited for, by name.
+    async fn read_limits(&self, namespace: &str) -> Result<Vec<LimitView>, StoreError>;
+
+    /// Reads who holds a limit, the longest first: `most` at most.
+    async fn read_holders(
+        &self,
+        namespace: &str,
+        name: &str,
+        most: usize,
+    ) -> Result<Vec<Holder>, StoreError>;
+
+    /// Reads where somebody stands who waits: for each of its limits, how many stand before it. Nothing where it does not wait.
+    async fn read_places(
+        &self,
+        namespace: &str,
+        holder: Holder,
+    ) -> Result<Vec<(Arc<str>, u32)>, StoreError>;
+
+    /// Reads which runs hold or wait for limits of a namespace, by id. What changes meanwhile may be in it or not.
+    async fn limited_runs(&self, namespace: &str) -> Result<Vec<RunId>, StoreError>;
+
+    /// Reads the namespaces in which anybody holds or waits for limits, and perhaps some where nobody does any more.
+    async fn limited_namespaces(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Reads who of a run holds limits of a namespace, and who waits (false), by step and attempt.
+    async fn read_limited(
+        &self,
+        namespace: &str,
+        run: RunId,
+    ) -> Result<Vec<(Holder, bool)>, StoreError>;
 
     /// Removes a run that is still at this version, and remembers that it was there: [`Store::create`] will not make it
     /// again. Answers with the version that it had.

@@ -51,87 +51,45 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
+    use std::collections::BTreeMap;
 
-    use bytes::Bytes;
-    use prost::Message as _;
-    use windlass_bus::{Bus, MemoryBus};
     use windlass_engine::{
         event::{AttemptPhase, AttemptReport, Event, Order},
         policy::LimitChanges,
         reason::{Failure, FailureReason},
-        record::{RunRecord, RunState, StepState},
+        record::RunState,
     };
-    use windlass_proto::v1::{self, step::Work};
-    use windlass_service::dead_letters::DeadLetters;
-    use windlass_store::{MemoryStore, NewRun, Placed, RunView, Store, Submission};
+    use windlass_proto::v1::{self};
+
+    use windlass_store::{Placed, RunView, Store};
 
     use super::*;
     use crate::{
-        Ownership, SchedulerConfig,
         clock::Clock,
+        fixture::{self, partition, run_id, step},
         inbox::{RunWork, Work as Turn},
     };
 
-    fn run_id() -> RunId {
-        "run_0123456789abcdefghijklmnop".parse().unwrap()
-    }
-
-    fn partition(store: &Arc<dyn Store>) -> Partition {
-        let number = |number| NonZeroUsize::new(number).unwrap();
-        let config = SchedulerConfig {
-            partitions: 1,
-            ownership: Ownership::All,
-            launch_window: number(8),
-            command_size: number(8),
-            batch: number(8),
-            sweep: Duration::from_hours(1),
-            retention: None,
-        };
-        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
-        let dead_letters = Arc::new(DeadLetters::new(bus.clone()));
-        Partition::new(0, config, bus, store.clone(), dead_letters)
-    }
-
     /// A store that has a run of two steps: `load`, which refers to the parameter `day`, and `train`, which does not.
     async fn store() -> Arc<dyn Store> {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let step = |name: &str, word: &str| {
-            let task = v1::Task { command: vec![word.into()], ..v1::Task::default() };
-            let work = Some(Work::Task(Box::new(task)));
-            v1::Step { name: name.into(), work, ..v1::Step::default() }
-        };
-        let steps = vec![step("load", "${{ params.day }}"), step("train", "train")];
         let parameter = |name: &str| v1::Parameter {
             name: name.into(),
             r#type: v1::ParameterType::Integer.into(),
             ..v1::Parameter::default()
         };
-        let parameters = vec![parameter("day"), parameter("rate")];
-        let pipeline =
-            v1::Pipeline { name: "p".into(), steps, parameters, ..v1::Pipeline::default() };
-        let submission = Submission {
-            id: run_id(),
-            namespace: "team".into(),
-            pipeline: "p".into(),
-            labels: BTreeMap::new(),
-            arguments_json: r#"{"day":1,"rate":1}"#.into(),
-            digest: [0; 32],
-            rerun_of: None,
-            no_cache: false,
-            steps: 2,
+        let pipeline = v1::Pipeline {
+            name: "p".into(),
+            steps: vec![step("load", "${{ params.day }}"), step("train", "train")],
+            parameters: vec![parameter("day"), parameter("rate")],
+            ..v1::Pipeline::default()
         };
-        let mut record = RunRecord::default();
-        record.counts[StepState::Waiting as usize] = 2;
-        let pipeline = Bytes::from(pipeline.encode_to_vec());
-        store.create(NewRun { submission, pipeline, record }).await.unwrap();
-        store
+        fixture::store(pipeline, r#"{"day":1,"rate":1}"#).await
     }
 
     /// A turn about the run, with these events, up to its commit.
     async fn decide(partition: &mut Partition, events: Vec<Event>) -> BTreeMap<RunId, Decision> {
         let clock = Clock::read(&*partition.store).await.unwrap();
-        let work = Turn::from([(run_id(), RunWork { events, orders: true })]);
+        let work = Turn::from([(run_id(), RunWork { events, orders: true, lines: false })]);
         partition.decide(work, &clock).await.unwrap()
     }
 

@@ -5,7 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use windlass_engine::{run::Run, time::Timestamp};
+use windlass_engine::{
+    run::Run,
+    share::{Contender, InFlight},
+    time::Timestamp,
+};
 use windlass_proto::id::RunId;
 use windlass_store::{Submission, Version};
 
@@ -16,7 +20,7 @@ pub(crate) struct CachedRun {
     pub(crate) run: Run,
     /// The latest version that is committed.
     pub(crate) version: Version,
-    /// When it was accepted: older runs launch first.
+    /// When it was accepted: of a namespace, older runs launch first.
     pub(crate) created_at: Timestamp,
     pub(crate) home: Home,
     marks: Marks,
@@ -42,6 +46,7 @@ struct Marks {
     wakeup: Option<Timestamp>,
     hungry: bool,
     unconfirmed: usize,
+    in_flight: usize,
 }
 
 /// The runs in memory, with indexes by what they want. After every change of a run, [`Cache::refresh`] it.
@@ -52,6 +57,8 @@ pub(crate) struct Cache {
     /// Runs that could launch if there were room, the oldest first.
     hungry: BTreeSet<(Timestamp, RunId)>,
     unconfirmed: usize,
+    /// By namespace; none of them is 0.
+    in_flight: InFlight,
 }
 
 impl Cache {
@@ -71,7 +78,8 @@ impl Cache {
 
     pub(crate) fn remove(&mut self, id: RunId) {
         if let Some(cached) = self.runs.remove(&id) {
-            self.mark(id, cached.created_at, cached.marks, Marks::default());
+            let CachedRun { created_at, marks, home, .. } = cached;
+            self.mark(id, created_at, &home.namespace, marks, Marks::default());
         }
     }
 
@@ -96,10 +104,11 @@ impl Cache {
             wakeup: cached.run.next_wakeup(now),
             hungry: cached.run.may_launch(),
             unconfirmed: cached.run.unconfirmed(),
+            in_flight: cached.run.record().in_flight() as usize,
         };
         let old = std::mem::replace(&mut cached.marks, new);
-        let created_at = cached.created_at;
-        self.mark(id, created_at, old, new);
+        let (created_at, namespace) = (cached.created_at, cached.home.namespace.clone());
+        self.mark(id, created_at, &namespace, old, new);
     }
 
     /// How many attempts are ordered of which no launcher has said that they exist.
@@ -108,8 +117,34 @@ impl Cache {
     }
 
     /// The runs that could launch if there were room, the oldest first.
-    pub(crate) fn hungry(&self) -> Vec<RunId> {
-        self.hungry.iter().map(|(_, id)| *id).collect()
+    pub(crate) fn hungry(&self) -> Vec<Contender<RunId>> {
+        let contender = |(_, id): &(Timestamp, RunId)| {
+            let CachedRun { run, home, .. } = &self.runs[id];
+            let (namespace, priority) = (home.namespace.clone(), run.graph().policy().priority);
+            Contender { run: *id, namespace, priority }
+        };
+        self.hungry.iter().map(contender).collect()
+    }
+
+    /// Whether there are any.
+    pub(crate) fn is_hungry(&self) -> bool {
+        !self.hungry.is_empty()
+    }
+
+    /// The highest priority of runs that could launch if there were room.
+    pub(crate) fn waits(&self) -> Option<i32> {
+        self.hungry.iter().map(|(_, id)| self.runs[id].run.graph().policy().priority).max()
+    }
+
+    /// How many attempts are in flight.
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Some of the runs with attempts of which no launcher has said that they exist, each with its version.
+    pub(crate) fn waiting_for_launchers(&self, most: usize) -> Vec<(RunId, Version)> {
+        let waiting = self.runs.iter().filter(|(_, cached)| cached.marks.unconfirmed > 0);
+        waiting.take(most).map(|(id, cached)| (*id, cached.version)).collect()
     }
 
     /// When the first run wants to be woken.
@@ -122,7 +157,14 @@ impl Cache {
         self.wakeups.iter().take_while(move |(time, _)| *time <= now).map(|(_, id)| *id)
     }
 
-    fn mark(&mut self, id: RunId, created_at: Timestamp, old: Marks, new: Marks) {
+    fn mark(
+        &mut self,
+        id: RunId,
+        created_at: Timestamp,
+        namespace: &Arc<str>,
+        old: Marks,
+        new: Marks,
+    ) {
         if old.wakeup != new.wakeup {
             old.wakeup.map(|time| self.wakeups.remove(&(time, id)));
             new.wakeup.map(|time| self.wakeups.insert((time, id)));
@@ -133,5 +175,12 @@ impl Cache {
             self.hungry.remove(&(created_at, id));
         }
         self.unconfirmed = self.unconfirmed - old.unconfirmed + new.unconfirmed;
+        if old.in_flight != new.in_flight {
+            let in_flight = self.in_flight.entry(namespace.clone()).or_default();
+            *in_flight = *in_flight - old.in_flight + new.in_flight;
+            if *in_flight == 0 {
+                self.in_flight.remove(namespace);
+            }
+        }
     }
 }

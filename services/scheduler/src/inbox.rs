@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use prost::Message as _;
-use windlass_engine::event::Event;
+use windlass_engine::{event::Event, output::AttemptRef, record::StepIndex};
 use windlass_proto::{convert, id::RunId, subject::Subject, v1};
 use windlass_service::dead_letters::Refused;
 
@@ -20,6 +20,8 @@ pub(crate) struct RunWork {
     pub(crate) events: Vec<Event>,
     /// Whether there may be orders in the run's inbox.
     pub(crate) orders: bool,
+    /// Whether time may let steps start that stand in line for limits, and when is not known here.
+    pub(crate) lines: bool,
 }
 
 /// What a message says.
@@ -87,6 +89,11 @@ impl Inbox {
                         }
                     }
                 }
+                Some(v1::event::Event::LimitsGranted(v1::LimitsGranted { step, attempt })) => {
+                    let attempt = AttemptRef { step: StepIndex(step), attempt };
+                    work.events.push(Event::Granted(attempt));
+                }
+                Some(v1::event::Event::LimitSet(v1::LimitSet {})) => work.lines = true,
                 None => self.newer = true,
             }
         }
@@ -95,10 +102,11 @@ impl Inbox {
 
 /// Adds work to work.
 pub(crate) fn add(work: &mut Work, more: Work) {
-    for (run, RunWork { events, orders }) in more {
+    for (run, RunWork { events, orders, lines }) in more {
         let known = work.entry(run).or_default();
         known.events.extend(events);
         known.orders |= orders;
+        known.lines |= lines;
     }
 }
 
@@ -165,7 +173,7 @@ mod tests {
         assert_eq!((no_run.run, &no_run.record[..]), (None, &nameless.encode_to_vec()[..]));
         assert_eq!((no_phase.run, &no_phase.record[..]), (Some(run), &[][..]));
         let events = vec![Event::Defect(defect(no_phase)), Event::Report(report)];
-        assert_eq!(inbox.work, Work::from([(run, RunWork { events, orders: true })]));
+        assert_eq!(inbox.work, Work::from([(run, RunWork { events, orders: true, lines: false })]));
         assert!(inbox.newer);
     }
 
@@ -188,7 +196,10 @@ mod tests {
         let inbox = Inbox::read(&batch.encode_to_vec().into());
         let ended = Event::Report(convert::report_from_proto(lost).unwrap());
         let events = vec![Event::Defect("its claim is damaged".into()), ended];
-        assert_eq!(inbox.work, Work::from([(run, RunWork { events, orders: false })]));
+        assert_eq!(
+            inbox.work,
+            Work::from([(run, RunWork { events, orders: false, lines: false })])
+        );
         assert_eq!(inbox.refused, []);
     }
 

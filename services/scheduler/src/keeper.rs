@@ -20,7 +20,12 @@ use windlass_proto::subject::Subject;
 use windlass_service::recurring::Recurring;
 use windlass_store::{Incarnation, ShareRequest, Shares, Store, StoreError};
 
-use crate::{Ownership, SchedulerConfig, loops::Loops, retention, shares};
+use crate::{
+    Ownership, SchedulerConfig, limits,
+    load::{self, Board},
+    loops::Loops,
+    retention, shares,
+};
 
 /// By which schedulers know each other in the store.
 const GROUP: &str = "scheduler";
@@ -38,6 +43,7 @@ pub(crate) struct Keeper {
     bus: Arc<dyn Bus>,
     store: Arc<dyn Store>,
     loops: Loops,
+    board: Arc<Board>,
     incarnation: Option<Incarnation>,
     /// Whether the others have been told of this scheduler.
     known: bool,
@@ -49,13 +55,15 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn new(config: SchedulerConfig, bus: Arc<dyn Bus>, store: Arc<dyn Store>) -> Self {
-        let loops = Loops::new(config.clone(), bus.clone(), store.clone());
+        let board = Arc::new(Board::default());
+        let loops = Loops::new(config.clone(), bus.clone(), store.clone(), board.clone());
         let now = Instant::now();
         Self {
             config,
             bus,
             store,
             loops,
+            board,
             incarnation: None,
             known: false,
             held_until: now,
@@ -68,6 +76,10 @@ impl Keeper {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         // From before the first look, so that nothing that is said after it is missed.
         let mut bell = self.bus.listen(Subject::Leases).await.ok();
+        if let Ownership::Leased { member, .. } = &self.config.ownership {
+            let (board, bus) = (self.board.clone(), self.bus.clone());
+            tokio::spawn(load::exchange(board, bus, member.clone(), shutdown.clone()));
+        }
         while !shutdown.is_cancelled() {
             if let Err(error) = self.renew().await {
                 if let Some(untold) = self.troubles.came(&error.to_string(), Instant::now().into())
@@ -140,14 +152,18 @@ impl Keeper {
         Ok(())
     }
 
-    /// Removes runs that are kept no longer. One scheduler does that for all: the one that serves the first partition.
+    /// Removes runs that are kept no longer, and gives back what ended ones hold. One scheduler does that for all: the one that
+    /// serves the first partition.
     async fn clean(&mut self) {
         let now = Instant::now();
-        let Some(retention) = self.config.retention.filter(|_| now >= self.next_cleaning) else {
+        if now < self.next_cleaning || self.loops.served().first() != Some(&0) {
             return;
-        };
+        }
         self.next_cleaning = now + self.config.sweep;
-        if self.loops.served().first() == Some(&0)
+        if let Err(error) = limits::release_ended(&*self.store).await {
+            warn!(%error, "limits that ended runs hold were not all given back");
+        }
+        if let Some(retention) = self.config.retention
             && let Err(error) = retention::remove_expired(retention, &*self.store, &*self.bus).await
         {
             warn!(%error, "runs that are kept no longer were not all removed");

@@ -17,8 +17,13 @@
 mod amend;
 mod cache;
 mod clock;
+mod dispatch;
+#[cfg(test)]
+mod fixture;
 mod inbox;
 mod keeper;
+mod limits;
+mod load;
 mod loops;
 mod outbox;
 mod partition;
@@ -46,7 +51,8 @@ pub struct SchedulerConfig {
     /// Which of them this scheduler serves.
     pub ownership: Ownership,
     /// The most attempts of one partition that are ordered and of which no launcher has said that they exist. It bounds
-    /// what waits in the LAUNCH stream, so that a wide run does not stand in the way of the others.
+    /// what waits in the LAUNCH stream, so that a wide run does not stand in the way of the others; mostly they are fewer: see
+    /// [`window`](windlass_engine::window).
     pub launch_window: NonZeroUsize,
     /// The most attempts that one command names.
     pub command_size: NonZeroUsize,

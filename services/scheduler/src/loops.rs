@@ -14,7 +14,7 @@ use windlass_store::Store;
 
 use windlass_service::dead_letters::DeadLetters;
 
-use crate::{SchedulerConfig, partition::Partition};
+use crate::{SchedulerConfig, load::Board, partition::Partition};
 
 /// The loops that run.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(crate) struct Loops {
     bus: Arc<dyn Bus>,
     store: Arc<dyn Store>,
     dead_letters: Arc<DeadLetters>,
+    board: Arc<Board>,
     /// Its value changes when all that is in memory has to be read anew.
     reload: watch::Sender<()>,
     running: BTreeMap<u32, Loop>,
@@ -35,10 +36,15 @@ struct Loop {
 }
 
 impl Loops {
-    pub(crate) fn new(config: SchedulerConfig, bus: Arc<dyn Bus>, store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(
+        config: SchedulerConfig,
+        bus: Arc<dyn Bus>,
+        store: Arc<dyn Store>,
+        board: Arc<Board>,
+    ) -> Self {
         let dead_letters = Arc::new(DeadLetters::new(bus.clone()));
         let reload = watch::Sender::new(());
-        Self { config, bus, store, dead_letters, reload, running: BTreeMap::new() }
+        Self { config, bus, store, dead_letters, board, reload, running: BTreeMap::new() }
     }
 
     /// Serves these partitions from now on, and no others. Those that are served no more end their turn on their own.
@@ -65,6 +71,7 @@ impl Loops {
                     self.bus.clone(),
                     self.store.clone(),
                     self.dead_letters.clone(),
+                    self.board.clone(),
                 );
                 let task = tokio::spawn(partition.serve(stop.clone(), self.reload.subscribe()));
                 Loop { stop, task }

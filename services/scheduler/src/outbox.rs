@@ -2,10 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use windlass_engine::{
-    output::{AttemptRef, Effect},
-    record::StepIndex,
-};
+use windlass_engine::{output::Effect, record::StepIndex};
 use windlass_proto::{convert, id::RunId, subject::Subject, v1};
 use windlass_store::Version;
 
@@ -21,10 +18,10 @@ pub(crate) fn commands(
     effects
         .chunk_by(|one, next| std::mem::discriminant(one) == std::mem::discriminant(next))
         .flat_map(|alike| alike.chunks(size))
-        .map(|chunk| {
+        .filter_map(|chunk| {
             let attempts = chunk
                 .iter()
-                .map(|effect| convert::attempt_ref_to_proto(attempt(*effect)))
+                .map(|effect| convert::attempt_ref_to_proto(effect.attempt()))
                 .collect();
             let (subject, body) = match chunk[0] {
                 Effect::Launch(_) => {
@@ -32,17 +29,13 @@ pub(crate) fn commands(
                 }
                 Effect::Stop(_) => (Subject::Control, Body::Stop(v1::Stop { attempts })),
                 Effect::Probe(_) => (Subject::Control, Body::Probe(v1::Probe { attempts })),
+                // Limits are the store's.
+                Effect::Acquire(_) | Effect::Hold(_) | Effect::Release(_) => return None,
             };
             let command = v1::Command { run_id: run.to_string(), command: Some(body) };
-            (subject, command.encode_to_vec().into())
+            Some((subject, command.encode_to_vec().into()))
         })
         .collect()
-}
-
-fn attempt(effect: Effect) -> AttemptRef {
-    match effect {
-        Effect::Launch(attempt) | Effect::Stop(attempt) | Effect::Probe(attempt) => attempt,
-    }
 }
 
 /// The most steps that one change names: about 250 kB of them, where buses take a megabyte.
@@ -67,6 +60,7 @@ pub(crate) fn change(run: RunId, before: Version, after: Version, steps: &[StepI
 #[cfg(test)]
 mod tests {
     use super::*;
+    use windlass_engine::output::AttemptRef;
 
     #[test]
     fn neighbours_of_one_kind_share_a_command_up_to_its_size() {

@@ -16,7 +16,10 @@ use tracing::{info, warn};
 use windlass_bus::{Bus, BusError, Delivery};
 use windlass_engine::{
     event::Event,
-    output::{Effect, Output},
+    output::{AttemptRef, Effect, Output},
+    share::Waits,
+    time::Timestamp,
+    window::Window,
 };
 use windlass_proto::{id::RunId, subject::Subject};
 use windlass_service::{
@@ -24,13 +27,15 @@ use windlass_service::{
     fail_point,
     recurring::Recurring,
 };
-use windlass_store::{Store, StoreError};
+use windlass_store::{Holder, Store, StoreError};
 
 use crate::{
     SchedulerConfig,
     cache::Cache,
     clock::Clock,
     inbox::{self, Inbox, Work},
+    limits::Lines,
+    load::Board,
     results::ReportedResult,
     turn::Decision,
 };
@@ -49,13 +54,23 @@ pub(crate) struct Partition {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) cache: Cache,
+    /// How all partitions are.
+    pub(crate) board: Arc<Board>,
+    pub(crate) window: Window,
+    /// Since when runs of which priority wait for room.
+    pub(crate) waits: Waits,
+    /// When to look whether what waits elsewhere still comes first.
+    pub(crate) looks_again: Option<Timestamp>,
+    /// When to make sure that launchers have not taken what was ordered.
+    pub(crate) doubts: Option<Timestamp>,
     dead_letters: Arc<DeadLetters>,
     /// Runs to be looked at although no event names them: they may owe something, or have orders in their inbox.
-    owing: BTreeSet<RunId>,
+    pub(crate) owing: BTreeSet<RunId>,
     /// What was refused in this turn and is not yet kept.
     pub(crate) refused: Vec<Refused>,
     /// Results that were reported in this turn and are not yet kept.
     pub(crate) results: Vec<ReportedResult>,
+    pub(crate) lines: Lines,
     /// What is told of turns that fail again and again.
     pub(crate) troubles: Recurring,
 }
@@ -81,17 +96,24 @@ impl Partition {
         bus: Arc<dyn Bus>,
         store: Arc<dyn Store>,
         dead_letters: Arc<DeadLetters>,
+        board: Arc<Board>,
     ) -> Self {
         Self {
             number,
+            window: Window::new(config.launch_window.get()),
             config,
             bus,
             store,
             cache: Cache::default(),
+            board,
+            waits: Waits::default(),
+            looks_again: None,
+            doubts: None,
             dead_letters,
             owing: BTreeSet::new(),
             refused: Vec::new(),
             results: Vec::new(),
+            lines: Lines::default(),
             troubles: Recurring::default(),
         }
     }
@@ -104,14 +126,17 @@ impl Partition {
                     warn!(partition = self.number, %error, untold, "partition is started over");
                 }
                 self.cache = Cache::default();
+                self.window = Window::new(self.config.launch_window.get());
                 self.refused.clear();
                 self.results.clear();
+                self.lines = Lines::default();
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
                     () = stop.cancelled() => {}
                 }
             }
         }
+        self.board.forget(self.number);
     }
 
     /// Takes up the partition as the store has it, then takes turns.
@@ -126,8 +151,11 @@ impl Partition {
         self.find_active().await?;
         let mut next_sweep = Instant::now() + self.config.sweep;
         loop {
-            let wakeup = match self.cache.next_wakeup() {
-                _ if !self.owing.is_empty() => Instant::now(),
+            let times =
+                [self.cache.next_wakeup(), self.lines.next_look(), self.looks_again, self.doubts];
+            let due = times.into_iter().flatten().min();
+            let wakeup = match due {
+                _ if !self.owing.is_empty() || self.lines.has_news() => Instant::now(),
                 Some(time) => next_sweep.min(Instant::now() + clock.until(time)),
                 None => next_sweep,
             };
@@ -141,8 +169,11 @@ impl Partition {
             if Instant::now() >= next_sweep {
                 clock.adjust(&*self.store).await?;
                 self.sweep(&clock).await?;
+                self.reconcile_all().await?;
                 next_sweep = Instant::now() + self.config.sweep;
             }
+            self.look_at_lines(clock.now()).await?;
+            self.make_sure(clock.now()).await?;
             let turn = self.turn(&deliveries, &clock, stop);
             let newer = windlass_bus::hold(&deliveries, turn).await?;
             fail_point::reach("scheduler.published");
@@ -165,6 +196,10 @@ impl Partition {
         }
         for run in self.cache.due(clock.now()) {
             work.entry(run).or_default().events.push(Event::Wake);
+        }
+        for Holder { run, step, attempt } in self.lines.take_news() {
+            let granted = Event::Granted(AttemptRef { step, attempt });
+            work.entry(run).or_default().events.push(granted);
         }
         let mut newer = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
@@ -229,8 +264,7 @@ impl Partition {
                 .run
                 .outstanding()
                 .filter(|effect| {
-                    let (Effect::Launch(it) | Effect::Stop(it) | Effect::Probe(it)) = *effect;
-                    let record = cached.run.step(it.step);
+                    let record = cached.run.step(effect.attempt().step);
                     now.since(record.queued_at.max(record.started_at)) >= patience
                 })
                 .collect();

@@ -101,63 +101,29 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
-    use std::{num::NonZeroUsize, time::Duration};
 
-    use bytes::Bytes;
     use prost::Message as _;
-    use windlass_bus::{Bus, MemoryBus};
-    use windlass_engine::{
-        reason::{Failure, FailureReason},
-        record::RunRecord,
-    };
-    use windlass_proto::{convert, v1::step::Work};
-    use windlass_service::dead_letters::DeadLetters;
-    use windlass_store::{CacheScope, MemoryStore, NewRun, Store, Submission};
+
+    use windlass_engine::reason::{Failure, FailureReason};
+    use windlass_proto::convert;
+
+    use windlass_store::{CacheScope, Store};
 
     use super::*;
-    use crate::{Ownership, SchedulerConfig, clock::Clock, inbox::Inbox};
+    use crate::{
+        clock::Clock,
+        fixture::{self, run_id, step},
+        inbox::Inbox,
+    };
 
     const KEY: [u8; 32] = [9; 32];
 
-    fn run_id() -> RunId {
-        "run_0123456789abcdefghijklmnop".parse().unwrap()
-    }
-
     /// A partition, and a store that has a run of one step.
     async fn partition() -> (Partition, Arc<dyn Store>) {
-        let number = |number| NonZeroUsize::new(number).unwrap();
-        let config = SchedulerConfig {
-            partitions: 1,
-            ownership: Ownership::All,
-            launch_window: number(8),
-            command_size: number(8),
-            batch: number(8),
-            sweep: Duration::from_hours(1),
-            retention: None,
-        };
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
-        let task = v1::Task { command: vec!["true".into()], ..v1::Task::default() };
-        let work = Some(Work::Task(Box::new(task)));
-        let steps = vec![v1::Step { name: "load".into(), work, ..v1::Step::default() }];
+        let steps = vec![step("load", "true")];
         let pipeline = v1::Pipeline { name: "p".into(), steps, ..v1::Pipeline::default() };
-        let submission = Submission {
-            id: run_id(),
-            namespace: "team".into(),
-            pipeline: "p".into(),
-            labels: BTreeMap::new(),
-            arguments_json: "{}".into(),
-            digest: [0; 32],
-            rerun_of: None,
-            no_cache: false,
-            steps: 1,
-        };
-        let mut record = RunRecord::default();
-        record.counts[StepState::Waiting as usize] = 1;
-        let pipeline = Bytes::from(pipeline.encode_to_vec());
-        store.create(NewRun { submission, pipeline, record }).await.unwrap();
-        let dead_letters = Arc::new(DeadLetters::new(bus.clone()));
-        (Partition::new(0, config, bus, store.clone(), dead_letters), store)
+        let store = fixture::store(pipeline, "{}").await;
+        (fixture::partition(&store), store)
     }
 
     /// A turn about the run, with these reports.

@@ -57,7 +57,7 @@ impl Partition {
                 self.cache.refresh(id, clock.now());
             }
         }
-        self.dispatch(&mut decisions, clock);
+        self.dispatch(&mut decisions, clock.now());
         Ok(decisions)
     }
 
@@ -85,6 +85,9 @@ impl Partition {
         };
         decision.orders_taken = orders.last().map(|order| order.sequence);
         let cached = self.cache.get_mut(id).expect("was there or has just been loaded");
+        if work.lines {
+            self.lines.look_at(cached.home.namespace.clone());
+        }
         // The news that the run exists may be lost; the engine ignores it where it is none.
         let events = [Event::Submitted].into_iter().chain(work.events);
         let orders = orders.into_iter().map(|placed| Event::Order(placed.order));
@@ -145,6 +148,9 @@ impl Partition {
                     decision.output.effects.extend(run.outstanding());
                 }
                 let home = Home::of(&stored.view.submission);
+                if run.graph().has_limits() {
+                    self.lines.loaded.insert(id);
+                }
                 self.cache.insert(id, home, run, version, created_at);
                 Ok(Some(orders))
             }
@@ -203,9 +209,7 @@ impl Partition {
 
     /// Fails a run to which nothing more can be committed, and has all of its attempts stopped.
     async fn give_up_damaged(&mut self, id: RunId, why: String) -> Result<(), TurnError> {
-        let stop = |effect| match effect {
-            Effect::Launch(it) | Effect::Stop(it) | Effect::Probe(it) => Effect::Stop(it),
-        };
+        let stop = |effect: Effect| Effect::Stop(effect.attempt());
         let cached = self.cache.get_mut(id).map(|cached| cached.run.outstanding());
         let stops: Vec<Effect> = cached.into_iter().flatten().map(stop).collect();
         self.cache.remove(id);
@@ -280,29 +284,6 @@ impl Partition {
         Ok(())
     }
 
-    /// Shares the room for launches among the runs that could use it, the oldest first.
-    fn dispatch(&mut self, decisions: &mut BTreeMap<RunId, Decision>, clock: &Clock) {
-        let mut room = self.config.launch_window.get().saturating_sub(self.cache.unconfirmed());
-        if room == 0 {
-            return;
-        }
-        let hungry = self.cache.hungry();
-        let now = clock.now();
-        // Twice: what the others leave of their shares goes to those who can use it.
-        for pass in 0..2 {
-            for (place, id) in hungry.iter().enumerate() {
-                let share = if pass == 0 { room.div_ceil(hungry.len() - place) } else { room };
-                let cached = self.cache.get_mut(*id).expect("the index names runs that are there");
-                let decision = decisions.entry(*id).or_default();
-                room -= cached.run.dispatch(share, now, &mut decision.output);
-                self.cache.refresh(*id, now);
-                if room == 0 {
-                    return;
-                }
-            }
-        }
-    }
-
     /// Commits decisions, then publishes what follows. Tells which runs somebody else committed first.
     pub(crate) async fn carry_out(
         &mut self,
@@ -346,6 +327,7 @@ impl Partition {
             self.give_up_damaged(id, why).await?;
         }
         self.keep_results(&decisions, &conflicts).await;
+        self.follow_limits(&decisions).await?;
         self.publish(&decisions, changes).await?;
         self.forget_ended(decisions.into_keys());
         Ok(conflicts)
@@ -388,7 +370,10 @@ impl Partition {
         self.send(messages).await
     }
 
-    async fn send(&self, messages: Vec<(Subject, bytes::Bytes)>) -> Result<(), TurnError> {
+    pub(crate) async fn send(
+        &self,
+        messages: Vec<(Subject, bytes::Bytes)>,
+    ) -> Result<(), TurnError> {
         let sent = messages
             .into_iter()
             .map(|(subject, payload)| self.bus.publish(subject, Message::from(payload)));

@@ -71,7 +71,8 @@ impl Targets {
             }
             let key = AttemptKey { run: self.run, step: step.0, attempt };
             let latest = attempt == record.attempt;
-            let over = !latest || !record.state.is_in_flight();
+            // One that stands in line for limits is to come.
+            let over = !latest || !record.state.claims_limits();
             // While it is starting, that is when it was created.
             let began =
                 latest && record.started_at > Timestamp(0) && record.state != StepState::Starting;
@@ -84,7 +85,7 @@ impl Targets {
         match self.attempt {
             Some(attempt) if attempt < record.attempt => true,
             Some(attempt) if attempt == record.attempt => {
-                !record.state.is_in_flight() && record.state != StepState::Waiting
+                !record.state.claims_limits() && record.state != StepState::Waiting
             }
             _ => record.state.is_final(),
         }

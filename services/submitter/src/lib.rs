@@ -12,6 +12,7 @@
 mod approvals;
 mod cache;
 mod explain;
+mod limits;
 mod names;
 mod orders;
 mod page;
@@ -230,5 +231,36 @@ impl RunService for Submitter {
     ) -> Reply<v1::ClearCacheResponse> {
         let forgotten = self.forget_results(request.into_inner()).await?;
         Ok(Response::new(v1::ClearCacheResponse { forgotten }))
+    }
+
+    async fn set_limit(
+        &self,
+        request: Request<v1::SetLimitRequest>,
+    ) -> Reply<v1::SetLimitResponse> {
+        let limit = self.traced(&request).define_limit(request.into_inner()).await?;
+        Ok(Response::new(v1::SetLimitResponse { limit: Some(limit) }))
+    }
+
+    async fn unset_limit(
+        &self,
+        request: Request<v1::UnsetLimitRequest>,
+    ) -> Reply<v1::UnsetLimitResponse> {
+        let limit = self.traced(&request).forget_limit(request.into_inner()).await?;
+        Ok(Response::new(v1::UnsetLimitResponse { limit: Some(limit) }))
+    }
+
+    async fn list_limits(
+        &self,
+        request: Request<v1::ListLimitsRequest>,
+    ) -> Reply<v1::ListLimitsResponse> {
+        let limits = self.limits(request.into_inner()).await?;
+        Ok(Response::new(v1::ListLimitsResponse { limits }))
+    }
+
+    async fn get_limit(
+        &self,
+        request: Request<v1::GetLimitRequest>,
+    ) -> Reply<v1::GetLimitResponse> {
+        Ok(Response::new(self.limit(request.into_inner()).await?))
     }
 }

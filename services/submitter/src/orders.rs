@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use prost::Message as _;
 use tracing::warn;
 use windlass_bus::{Listener, Message};
@@ -123,10 +124,16 @@ impl Submitter {
         let batch =
             v1::EventBatch { runs: vec![v1::RunEvents { run_id: run.to_string(), events }] };
         let subject = Subject::Event { partition: run.partition(self.config.partitions) };
-        let message =
-            Message { payload: batch.encode_to_vec().into(), headers: self.trace.clone() };
-        if let Err(error) = self.bus.publish(subject, message).await {
-            warn!(%run, %error, "the scheduler will notice late");
+        self.tell_schedulers(vec![(subject, batch.encode_to_vec().into())]).await;
+    }
+
+    /// Sends news to schedulers that they would find out anyway, if late.
+    pub(crate) async fn tell_schedulers(&self, messages: Vec<(Subject, Bytes)>) {
+        for (subject, payload) in messages {
+            let message = Message { payload, headers: self.trace.clone() };
+            if let Err(error) = self.bus.publish(subject, message).await {
+                warn!(%subject, %error, "the scheduler will notice late");
+            }
         }
     }
 }

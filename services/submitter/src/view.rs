@@ -169,6 +169,7 @@ fn step_status(
         reason: convert::reason(record.reason).into(),
         message: match record.state {
             StepState::Suspended => suspended_message(run, &names.path(step)),
+            StepState::Blocked => blocked_message(run, &names.path(step)),
             _ => step_message(record, attempt, names),
         },
         cause: record.cause.map(|cause| names.path(cause)).unwrap_or_default(),
@@ -188,6 +189,10 @@ fn step_status(
 /// What an approval waits for, and how it gets it.
 fn suspended_message(run: RunId, path: &str) -> String {
     format!("waits for approval: windlass approve {run} {path}")
+}
+
+fn blocked_message(run: RunId, path: &str) -> String {
+    format!("stands in line for its limits: windlass explain {run} {path}")
 }
 
 /// Why a step is where it is, in words.
@@ -342,6 +347,7 @@ pub(crate) fn latest_attempt(record: &StepRecord) -> Option<v1::Attempt> {
         StepState::Succeeded if record.reason == Reason::Cached => return None,
         StepState::Succeeded if record.latest_succeeded() => v1::AttemptState::Succeeded,
         StepState::Succeeded
+        | StepState::Blocked
         | StepState::Waiting
         | StepState::Ready
         | StepState::Delayed

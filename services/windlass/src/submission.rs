@@ -35,7 +35,8 @@ pub(crate) fn request(
     args: &SubmissionArgs,
     base_dir: &BaseDir,
 ) -> Result<v1::SubmitRunRequest, InputError> {
-    let pipeline = pipeline(&args.file, base_dir)?;
+    let mut pipeline = pipeline(&args.file, base_dir)?;
+    pipeline.priority = args.priority.unwrap_or(pipeline.priority);
     let mut given = args.params_file.as_deref().map_or_else(|| Ok(BTreeMap::new()), params_file)?;
     check_once("parameter", &args.params)?;
     check_once("label", &args.labels)?;
@@ -243,6 +244,7 @@ steps:
             labels: vec![("team".to_owned(), "data".to_owned())],
             dry_run: false,
             no_cache: true,
+            priority: Some(-5),
         }
     }
 
@@ -267,6 +269,7 @@ steps:
         );
         assert_eq!(request.labels["team"], "data");
         assert!(request.no_cache);
+        assert_eq!(request.pipeline.as_ref().map(|pipeline| pipeline.priority), Some(-5));
         let Some(v1::step::Work::Task(task)) = &request.pipeline.unwrap().steps[0].work else {
             panic!("a task");
         };

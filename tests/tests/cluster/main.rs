@@ -2,9 +2,11 @@
 //! partitions, timers and records, whoever comes, goes or dies. Attempts are simulated, and their starts are counted.
 
 mod damage;
+mod limits;
 mod mangled;
 mod partitions;
 mod poison;
+mod priority;
 mod removal;
 mod support;
 mod timers;

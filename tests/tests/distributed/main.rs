@@ -11,6 +11,7 @@ mod greedy;
 mod handover;
 mod hosts;
 mod kills;
+mod limits;
 mod partitions;
 mod readers;
 mod refusals;

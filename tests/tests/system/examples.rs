@@ -6,6 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
+use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::v1::StepState;
 
 use crate::support::World;
@@ -116,6 +117,32 @@ fn exit_steps_tidy_up_and_say_how_the_run_has_ended() {
     }
 }
 
+#[tokio::test]
+async fn limits_prints_one_letter_at_a_time() {
+    let output = run("limits", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    for letter in ["invitation", "reminder", "thanks"] {
+        let line = format!("printing: Dear all, this is the {letter}.");
+        assert!(text(&output).contains(&line), "{}", text(&output));
+    }
+
+    let world = World::processes().await;
+    let pipeline = fs::read(examples().join("limits/pipeline.yaml")).unwrap();
+    let pipeline = file::parse(&pipeline, &FileOptions::default()).unwrap();
+    let run = world.submit(pipeline).await;
+    world.until_ended(&run).await;
+    let steps = world.steps(&run).await;
+    let pages = (0..3).map(|item| &steps[&format!("print.{item}")]);
+    let nanos = |time: Option<prost_types::Timestamp>| {
+        let time = time.unwrap();
+        i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos)
+    };
+    let mut times: Vec<_> =
+        pages.map(|page| (nanos(page.start_time), nanos(page.end_time))).collect();
+    times.sort_unstable();
+    assert!(times.is_sorted_by(|one, next| one.1 <= next.0), "{times:?}");
+}
+
 #[test]
 fn cache_counts_again_only_where_the_text_has_changed() {
     let dir = tempfile::tempdir().unwrap();
@@ -187,6 +214,7 @@ fn every_example_is_run_by_a_test() {
             "group",
             "hello",
             "large-loop",
+            "limits",
             "loop",
             "penguins"
         ]

@@ -39,7 +39,7 @@ impl StreamKind {
             Subject::Event { .. } => Some(Self::Event),
             Subject::Launch | Subject::Control | Subject::Host { .. } => Some(Self::Launch),
             Subject::DeadLetter => Some(Self::DeadLetter),
-            Subject::Change { .. } | Subject::Leases | Subject::Removal => None,
+            Subject::Change { .. } | Subject::Leases | Subject::Load | Subject::Removal => None,
         }
     }
 
@@ -186,9 +186,11 @@ fn consumer_name(subject: Subject) -> String {
         Subject::Control => "launcher-control".into(),
         Subject::Host { host } => format!("launcher-{host}"),
         // The last three are not kept, and nobody consumes them.
-        Subject::DeadLetter | Subject::Change { .. } | Subject::Leases | Subject::Removal => {
-            "operators".into()
-        }
+        Subject::DeadLetter
+        | Subject::Change { .. }
+        | Subject::Leases
+        | Subject::Load
+        | Subject::Removal => "operators".into(),
     }
 }
 

@@ -198,6 +198,28 @@ impl RunService for Script {
     ) -> Answer<v1::ClearCacheResponse> {
         not_scripted()
     }
+
+    async fn set_limit(&self, _: Request<v1::SetLimitRequest>) -> Answer<v1::SetLimitResponse> {
+        not_scripted()
+    }
+
+    async fn unset_limit(
+        &self,
+        _: Request<v1::UnsetLimitRequest>,
+    ) -> Answer<v1::UnsetLimitResponse> {
+        not_scripted()
+    }
+
+    async fn list_limits(
+        &self,
+        _: Request<v1::ListLimitsRequest>,
+    ) -> Answer<v1::ListLimitsResponse> {
+        not_scripted()
+    }
+
+    async fn get_limit(&self, _: Request<v1::GetLimitRequest>) -> Answer<v1::GetLimitResponse> {
+        not_scripted()
+    }
 }
 
 #[tonic::async_trait]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     logic::{Logic, NoLogic},
-    policy::{RetryRule, RulesIndex, RunPolicy, StepPolicy},
+    policy::{LimitsIndex, RetryRule, RulesIndex, RunPolicy, StepPolicy},
 };
 
 /// What holds the nodes of a scope.
@@ -42,6 +42,7 @@ pub struct GraphBuilder {
     policy_of: Vec<u32>,
     rules: Vec<Vec<RetryRule>>,
     known_rules: HashMap<Vec<RetryRule>, RulesIndex>,
+    limits: Vec<Arc<[Arc<str>]>>,
     /// (node, the node it waits for)
     edges: Vec<(NodeIndex, NodeIndex)>,
     scopes: Vec<Scope>,
@@ -64,6 +65,7 @@ impl GraphBuilder {
             policy_of: Vec::new(),
             rules: Vec::new(),
             known_rules: HashMap::new(),
+            limits: Vec::new(),
             edges: Vec::new(),
             scopes: vec![Scope { first: 0, place: Place::Run, is_exit: false }],
             blocks: vec![(0, None)],
@@ -112,6 +114,20 @@ impl GraphBuilder {
         self.rules.push(rules.clone());
         self.known_rules.insert(rules, index);
         Some(index)
+    }
+
+    /// Adds a list of named limits, for policies to name; none if it is empty. The same limits are kept once.
+    pub fn add_limits(&mut self, names: impl IntoIterator<Item = Arc<str>>) -> Option<LimitsIndex> {
+        let names: BTreeSet<Arc<str>> = names.into_iter().collect();
+        if names.is_empty() {
+            return None;
+        }
+        let known = self.limits.iter().position(|known| known.iter().eq(&names));
+        let at = known.unwrap_or_else(|| {
+            self.limits.push(names.into_iter().collect());
+            self.limits.len() - 1
+        });
+        Some(LimitsIndex(to_u32(at)))
     }
 
     /// Adds a step and tells its index: steps are numbered in the order they are added. It is a task, until a scope is
@@ -184,6 +200,7 @@ impl GraphBuilder {
             policies: self.policies,
             policy_of: self.policy_of,
             rules: self.rules,
+            limits: self.limits,
             dependencies,
             dependents,
             scopes: self.scopes,

@@ -11,7 +11,7 @@
 //! run; a node in the body of a loop becomes as many steps as the loop has items, once their number is known. How steps
 //! come from nodes is told by [`layout`](crate::layout).
 //!
-//! Never inside: names, commands, anything that a launcher needs. Steps are numbers here.
+//! Never inside: names of steps, commands, anything that a launcher needs. Steps are numbers here.
 
 mod build;
 mod edges;
@@ -24,7 +24,7 @@ use edges::Edges;
 
 use crate::{
     logic::Logic,
-    policy::{RetryAction, RetryRule, RulesIndex, RunPolicy, StepPolicy},
+    policy::{LimitsIndex, RetryAction, RetryRule, RulesIndex, RunPolicy, StepPolicy},
     reason::Failure,
 };
 
@@ -48,6 +48,8 @@ pub struct Graph {
     policy_of: Vec<u32>,
     /// The distinct lists of rules that policies name.
     rules: Vec<Vec<RetryRule>>,
+    /// The distinct lists of named limits that policies name.
+    limits: Vec<Arc<[Arc<str>]>>,
     dependencies: Edges,
     dependents: Edges,
     /// All nodes but tasks.
@@ -155,6 +157,20 @@ impl Graph {
         decides.map(|rule| rule.action).unwrap_or_default()
     }
 
+    /// The named limits that attempts of a node's steps hold, ascending and each once; none where there are none.
+    pub fn limits(&self, node: NodeIndex) -> Option<&Arc<[Arc<str>]>> {
+        if !self.has_limits() {
+            return None;
+        }
+        let LimitsIndex(at) = self.step_policy(node).limits?;
+        self.limits.get(at as usize)
+    }
+
+    /// Whether attempts of any step hold named limits.
+    pub fn has_limits(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
     /// What a node is.
     pub fn kind(&self, node: NodeIndex) -> &NodeKind {
         self.others.get(&node).unwrap_or(&NodeKind::Task)
@@ -243,6 +259,12 @@ impl Graph {
             + size_of_val(self.policies.as_slice())
             + size_of_val(self.policy_of.as_slice())
             + self.rules.iter().flatten().map(RetryRule::bytes).sum::<usize>()
+            + self
+                .limits
+                .iter()
+                .flat_map(|names| names.iter())
+                .map(|name| name.len())
+                .sum::<usize>()
             + self.others.len() * size_of::<(NodeIndex, NodeKind)>()
             + size_of_val(self.scopes.as_slice())
             + size_of_val(self.blocks.as_slice())

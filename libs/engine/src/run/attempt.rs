@@ -4,7 +4,7 @@ use super::{Refusal, Run};
 use crate::{
     event::{AttemptPhase, AttemptReport},
     graph::NodeKind,
-    output::Output,
+    output::{AttemptRef, Effect, Output},
     reason::Reason,
     record::{StepIndex, StepRecord, StepState},
     time::Timestamp,
@@ -66,7 +66,12 @@ impl Run {
     fn adopt_if_ahead(&mut self, report: &AttemptReport, now: Timestamp, out: &mut Output) {
         let step = report.step;
         let record = self.steps[step.at()];
-        if report.attempt <= record.attempt || record.state.is_final() {
+        let is_ahead = match record.state {
+            // Nobody has ordered it yet.
+            StepState::Blocked => report.attempt >= record.attempt,
+            _ => report.attempt > record.attempt,
+        };
+        if !is_ahead || record.state.is_final() {
             return;
         }
         // All that is known to have begun does so, before anything follows from that.
@@ -83,6 +88,10 @@ impl Run {
         };
         let unwanted = self.unwanted(&record);
         self.set(step, adopted, out);
+        if self.limits(step).is_some() && report.attempt == record.attempt {
+            // It stood in line, and is there: nobody knows whether it was granted.
+            out.effects.push(Effect::Hold(AttemptRef { step, attempt: report.attempt }));
+        }
         if let Some(cause) = unwanted {
             self.give_up(step, Reason::RunStopped(cause), out);
         }

@@ -18,8 +18,9 @@ pub(super) struct Derived {
     /// For each step that has not ended, for how many things it waits: dependencies that have not ended, and that what holds
     /// it opens. 0 for all others.
     pub(super) waiting_on: Vec<u32>,
-    /// The steps in state Ready.
+    /// The steps in state Ready that have no named limits, and those that have.
     pub(super) ready: BTreeSet<StepIndex>,
+    pub(super) ready_limited: BTreeSet<StepIndex>,
     /// When something is due of a step.
     pub(super) timers: BTreeSet<(Timestamp, StepIndex)>,
     /// How many of the pipeline's steps have not ended, and how many of its exit steps.
@@ -85,7 +86,7 @@ impl Derived {
             }
         }
         if this.state == StepState::Ready {
-            self.ready.insert(step);
+            self.ready_like(step, layout).insert(step);
         }
         if let Some(due) = timers::due(this, layout.graph().step_policy(layout.node(step))) {
             self.timers.insert((due, step));
@@ -105,8 +106,8 @@ impl Derived {
         steps: &[StepRecord],
     ) {
         match (old.state == StepState::Ready, new.state == StepState::Ready) {
-            (true, false) => drop(self.ready.remove(&step)),
-            (false, true) => drop(self.ready.insert(step)),
+            (true, false) => drop(self.ready_like(step, layout).remove(&step)),
+            (false, true) => drop(self.ready_like(step, layout).insert(step)),
             (true, true) | (false, false) => {}
         }
         let policy = layout.graph().step_policy(layout.node(step));
@@ -124,6 +125,19 @@ impl Derived {
             self.waiting_on[step.at()] = 0;
             self.ended(step, layout);
         }
+    }
+
+    /// Where a step belongs that is ready.
+    fn ready_like(&mut self, step: StepIndex, layout: &Layout) -> &mut BTreeSet<StepIndex> {
+        match layout.graph().limits(layout.node(step)) {
+            Some(_) => &mut self.ready_limited,
+            None => &mut self.ready,
+        }
+    }
+
+    /// How many steps are ready.
+    pub(super) fn ready_count(&self) -> usize {
+        self.ready.len() + self.ready_limited.len()
     }
 
     /// Looks at what an open step holds.
@@ -290,7 +304,7 @@ impl Derived {
     /// Bytes on the heap; allocations counted as they are used.
     pub(super) fn heap_bytes(&self) -> usize {
         size_of_val(self.waiting_on.as_slice())
-            + self.ready.len() * size_of::<StepIndex>()
+            + self.ready_count() * size_of::<StepIndex>()
             + self.timers.len() * size_of::<(Timestamp, StepIndex)>()
             + self.inside.len() * size_of::<(StepIndex, Inside)>()
             + self.items.len() * size_of::<(Item, u32)>()

@@ -1,10 +1,10 @@
 //! Which ready steps start, and when.
 
-use super::Run;
+use super::{Run, derived::Derived};
 use crate::{
     output::{AttemptRef, Effect, Output},
     reason::Reason,
-    record::{RunState, StepRecord, StepState},
+    record::{RunState, StepIndex, StepRecord, StepState},
     time::Timestamp,
 };
 
@@ -14,12 +14,12 @@ const ITEMS_AT_ONCE: usize = 20_000;
 impl Run {
     /// Orders attempts of ready steps, in the order of their indexes: at most `room` of them, and no more than the run's
     /// limits allow. Where no step is ready, items of loops begin: no sooner, so that a loop costs nothing for the items that
-    /// there is no room for. Tells how many attempts it ordered.
+    /// there is no room for. A step with named limits is put in line for them instead. Tells how many attempts it ordered.
     pub fn dispatch(&mut self, room: usize, now: Timestamp, out: &mut Output) -> usize {
         let (mut launched, mut begun) = (0, 0);
         self.begins_more = false;
         while launched < room && self.may_launch() && self.gap_ends().is_none_or(|end| end <= now) {
-            let Some(step) = self.derived.ready.first().copied() else {
+            let Some(step) = self.next_ready() else {
                 if begun == ITEMS_AT_ONCE {
                     self.begins_more = true;
                     break;
@@ -28,18 +28,12 @@ impl Run {
                 self.begin_next_item(now, out);
                 continue;
             };
-            let record = self.steps[step.at()];
-            let attempt = record.attempt.saturating_add(1);
-            let queued = StepRecord {
-                state: StepState::Queued,
-                reason: Reason::None,
-                cause: None,
-                attempt,
-                queued_at: now,
-                started_at: Timestamp(0),
-                until: Timestamp(0),
-                ..record
-            };
+            if self.limits(step).is_some() {
+                self.block(step, now, out);
+                continue;
+            }
+            let queued = self.next_attempt(step, StepState::Queued, now);
+            let attempt = queued.attempt;
             self.set(step, queued, out);
             self.record.last_start_at = now;
             out.effects.push(Effect::Launch(AttemptRef { step, attempt }));
@@ -47,6 +41,33 @@ impl Run {
         }
         self.conclude(now, out);
         launched
+    }
+
+    /// The record of a step whose next attempt begins its way in this state.
+    pub(super) fn next_attempt(
+        &self,
+        step: StepIndex,
+        state: StepState,
+        now: Timestamp,
+    ) -> StepRecord {
+        let record = self.steps[step.at()];
+        StepRecord {
+            state,
+            reason: Reason::None,
+            cause: None,
+            attempt: record.attempt.saturating_add(1),
+            queued_at: now,
+            started_at: Timestamp(0),
+            until: Timestamp(0),
+            ..record
+        }
+    }
+
+    /// The ready step whose turn it is.
+    fn next_ready(&self) -> Option<StepIndex> {
+        let Derived { ready, ready_limited, .. } = &self.derived;
+        let limited = ready_limited.first().filter(|_| !self.lines_are_full());
+        ready.first().into_iter().chain(limited).min().copied()
     }
 
     fn begin_next_item(&mut self, now: Timestamp, out: &mut Output) {
@@ -63,11 +84,18 @@ impl Run {
             .graph()
             .policy()
             .max_parallelism
-            .is_none_or(|limit| self.record.in_flight() < limit.get());
+            .is_none_or(|limit| self.record.taken() < limit.get());
+        let has_more = if self.derived.ready_limited.is_empty() {
+            !self.derived.loops.is_empty()
+        } else {
+            // Items would only add to those that find no place in their lines.
+            !self.lines_are_full()
+        };
         matches!(self.record.state, RunState::Running | RunState::Exiting)
             && self.record.paused_at.is_none()
-            && !(self.derived.ready.is_empty() && self.derived.loops.is_empty())
+            && (has_more || !self.derived.ready.is_empty())
             && below_limit
+            && !self.next_start_is_taken()
     }
 
     /// How many attempts are ordered of which no launcher has said that they exist.

@@ -1,6 +1,8 @@
 //! Why a step does not run, or not yet.
 
-use super::{Run, derived::has_begun};
+use std::sync::Arc;
+
+use super::{Run, derived::has_begun, limits::BLOCKED_MAX};
 use crate::{
     graph::NodeKind,
     layout::{Holder, Item},
@@ -53,7 +55,7 @@ pub enum Obstacle {
     StepsNotEnded(u32),
     /// The run is paused since then.
     Paused(Timestamp),
-    /// As many attempts of the run are in flight as may be.
+    /// As many attempts of the run are in flight, or about to be, as may be.
     MaxParallelism {
         /// How many may be.
         most: u32,
@@ -64,6 +66,17 @@ pub enum Obstacle {
     },
     /// The least time between two starts has not passed; until then.
     StartGap(Timestamp),
+    /// The run has a least time between two starts, and the next start is that of this step, which waits for its named limits.
+    NextStart(StepIndex),
+    /// It could start but for its named limits, and stands in line for them.
+    Limits {
+        /// Since when.
+        since: Timestamp,
+        /// All of them, those included that are free.
+        names: Arc<[Arc<str>]>,
+    },
+    /// As many steps of the run as may wait for named limits at once do.
+    LinesFull(u32),
     /// It may start, and there is no room: schedulers order no more attempts than launchers confirm.
     Room,
     /// Its latest attempt failed, and the next one waits until then.
@@ -113,7 +126,17 @@ impl Run {
         let record = self.steps[step.at()];
         match record.state {
             StepState::Waiting => self.why_waiting(step, now),
-            StepState::Ready => or_room(self.what_holds_back(now)),
+            StepState::Ready => {
+                let mut obstacles = self.what_holds_back(now);
+                if self.limits(step).is_some() && self.lines_are_full() {
+                    obstacles.push(Obstacle::LinesFull(BLOCKED_MAX));
+                }
+                or_room(obstacles)
+            }
+            StepState::Blocked => {
+                let names = self.limits(step).cloned().unwrap_or_default();
+                vec![Obstacle::Limits { since: record.queued_at, names }]
+            }
             StepState::Delayed => {
                 let retry = Obstacle::Retry { until: record.until, reason: record.reason };
                 [retry].into_iter().chain(self.pause()).collect()
@@ -250,8 +273,8 @@ impl Run {
             return obstacles;
         }
         let mut others = self.what_holds_back(now);
-        if others.is_empty() && !self.derived.ready.is_empty() {
-            others.push(Obstacle::ReadyFirst(self.derived.ready.len()));
+        if others.is_empty() && self.derived.ready_count() > 0 {
+            others.push(Obstacle::ReadyFirst(self.derived.ready_count()));
         }
         let first = self.derived.next_item().map(|item| item.of);
         others.extend(first.filter(|first| *first != item.of).map(Obstacle::LoopFirst));
@@ -275,12 +298,17 @@ impl Run {
     /// What keeps all steps of the run from starting.
     fn what_holds_back(&self, now: Timestamp) -> Vec<Obstacle> {
         let mut obstacles: Vec<_> = self.pause().into_iter().collect();
-        let in_flight = self.record.in_flight();
+        let in_flight = self.record.taken();
         let most = self.graph().policy().max_parallelism;
         if let Some(most) = most.filter(|most| in_flight >= most.get()) {
-            let holders = self.layout.steps().filter(|it| self.steps[it.at()].state.is_in_flight());
+            let holders =
+                self.layout.steps().filter(|it| self.steps[it.at()].state.claims_limits());
             let first = holders.take(NAMED.min(in_flight as usize)).collect();
             obstacles.push(Obstacle::MaxParallelism { most: most.get(), in_flight, first });
+        }
+        if self.next_start_is_taken() {
+            let blocked = |step: &StepIndex| self.steps[step.at()].state == StepState::Blocked;
+            obstacles.extend(self.layout.steps().find(blocked).map(Obstacle::NextStart));
         }
         obstacles.extend(self.gap_ends().filter(|end| *end > now).map(Obstacle::StartGap));
         obstacles
@@ -312,7 +340,7 @@ fn nearest_possible(state: StepState) -> Option<usize> {
     match state {
         StepState::Starting => Some(0),
         StepState::Queued => Some(1),
-        StepState::Ready => Some(2),
+        StepState::Blocked | StepState::Ready => Some(2),
         StepState::Suspended => Some(3),
         StepState::Delayed => Some(4),
         StepState::Stopping => Some(5),

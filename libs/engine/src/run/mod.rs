@@ -9,7 +9,8 @@
 //!    └──▶ Skipped ◀┘   withdrawn
 //! ```
 //!
-//! A report may jump over states: launchers tell several phases in one. A step that holds others goes from Waiting to Open
+//! A step with named limits is Blocked between Ready and Queued, until they are granted. A report may jump over states:
+//! launchers tell several phases in one. A step that holds others goes from Waiting to Open
 //! instead, and ends when all of them have; an approval from Waiting to Suspended, until somebody has decided. When all of
 //! the pipeline's steps have ended, its exit steps begin.
 
@@ -21,6 +22,7 @@ mod dispatch;
 mod ended;
 mod explain;
 mod facts;
+mod limits;
 mod order;
 mod retry;
 mod stop;
@@ -223,6 +225,7 @@ impl Run {
             Event::Order(order) => self.order(order, now, out),
             Event::Report(report) => self.report(report, now, out)?,
             Event::Defect(defect) => self.defect(defect, now, out),
+            Event::Granted(attempt) => self.granted(*attempt, now, out),
             Event::Wake => self.wake(now, out),
         }
         self.conclude(now, out);
@@ -235,12 +238,14 @@ impl Run {
     /// A pause holds launches back: it withdrew them, and to repeat one would bring it back.
     pub fn outstanding(&self) -> impl Iterator<Item = Effect> + '_ {
         let launches = self.record.state != RunState::Running || self.record.paused_at.is_none();
-        self.layout.steps().zip(&self.steps).filter_map(move |(step, record)| {
+        self.layout.steps().zip(&self.steps).flat_map(move |(step, record)| {
             let attempt = AttemptRef { step, attempt: record.attempt };
-            match record.state {
+            let is_held = record.state.is_in_flight() && self.limits(step).is_some();
+            let owed = match record.state {
                 StepState::Queued => launches.then_some(Effect::Launch(attempt)),
                 StepState::Starting | StepState::Running => Some(Effect::Probe(attempt)),
                 StepState::Stopping => Some(Effect::Stop(attempt)),
+                StepState::Blocked => Some(Effect::Acquire(attempt)),
                 StepState::Waiting
                 | StepState::Ready
                 | StepState::Delayed
@@ -250,7 +255,9 @@ impl Run {
                 | StepState::Cancelled
                 | StepState::Open
                 | StepState::Suspended => None,
-            }
+            };
+            // Before anything else is done about it: others may be asking.
+            is_held.then_some(Effect::Hold(attempt)).into_iter().chain(owed)
         })
     }
 
@@ -353,6 +360,7 @@ impl Run {
         self.record.counts[old.state as usize] -= 1;
         self.record.counts[new.state as usize] += 1;
         self.derived.follow(step, &old, &new, &self.layout, &self.steps);
+        self.follow_limits(step, &old, &new, out);
         if new.state.is_final() && !old.state.is_final() {
             self.ended.push(step);
         }

@@ -17,6 +17,7 @@ impl Run {
             {
                 self.record.paused_at = Some(now);
                 self.record.launch_generation = self.record.launch_generation.wrapping_add(1);
+                self.unblock(now, out);
                 out.delta.run = true;
             }
             Order::Resume if self.record.paused_at.is_some() => {

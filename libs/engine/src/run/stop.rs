@@ -129,6 +129,9 @@ impl Run {
             {
                 continue;
             }
+            if record.state == StepState::Blocked {
+                self.leave_line(step, now, out);
+            }
             let ended = StepRecord {
                 state: ended_without_attempt(&record),
                 reason: Reason::RunStopped(cause),

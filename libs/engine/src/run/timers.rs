@@ -27,7 +27,8 @@ pub(super) fn due(record: &StepRecord, policy: &StepPolicy) -> Option<Timestamp>
         | StepState::Failed
         | StepState::Skipped
         | StepState::Cancelled
-        | StepState::Open => None,
+        | StepState::Open
+        | StepState::Blocked => None,
     }
 }
 

@@ -24,8 +24,9 @@ pub(crate) struct Case {
 #[derive(Debug, Clone)]
 struct Node {
     policy: StepPolicy,
-    /// Which of the lists of rules it has.
+    /// Which of the lists of rules it has, and which of those of named limits.
     rules: usize,
+    limits: usize,
     /// Numbers taken modulo the steps before it in its list.
     waits_for: Vec<u32>,
     work: Work,
@@ -89,8 +90,18 @@ fn node(
     step: impl Strategy<Value = StepPolicy>,
     work: impl Strategy<Value = Work>,
 ) -> impl Strategy<Value = Node> {
-    (step, 0..rules().len(), prop::collection::vec(any::<u32>(), 0..4), work)
-        .prop_map(|(policy, rules, waits_for, work)| Node { policy, rules, waits_for, work })
+    // Half of the steps have none.
+    let limits = (0..2 * LIMITS.len()).prop_map(|number| number.saturating_sub(LIMITS.len()));
+    let lists = (0..rules().len(), limits);
+    (step, lists, prop::collection::vec(any::<u32>(), 0..4), work).prop_map(
+        |(policy, (rules, limits), waits_for, work)| Node {
+            policy,
+            rules,
+            limits,
+            waits_for,
+            work,
+        },
+    )
 }
 
 /// A branch waits for nothing, and so has no rule.
@@ -115,6 +126,7 @@ fn cases(
 /// Adds all steps, block after block, and in a block level after level.
 fn build(builder: &mut GraphBuilder, main: &[Node], exit: &[Node]) {
     let rules = rules().map(|rules| builder.add_rules(rules));
+    let limits = LIMITS.map(|names| builder.add_limits(names.iter().copied().map(Arc::from)));
     let mut blocks = VecDeque::new();
     let mut scopes = VecDeque::from([(Place::Run, main)]);
     scopes.extend((!exit.is_empty()).then_some((Place::Exit, exit)));
@@ -124,7 +136,8 @@ fn build(builder: &mut GraphBuilder, main: &[Node], exit: &[Node]) {
         }
         let mut first = None;
         for (at, node) in nodes.iter().enumerate() {
-            let index = builder.add_step(StepPolicy { rules: rules[node.rules], ..node.policy });
+            let (rules, limits) = (rules[node.rules], limits[node.limits]);
+            let index = builder.add_step(StepPolicy { rules, limits, ..node.policy });
             let first = first.get_or_insert(index).0;
             for on in node.waits_for.iter().filter_map(|on| on.checked_rem(at as u32)) {
                 builder.add_dependency(index, NodeIndex(first + on));
@@ -167,6 +180,9 @@ fn retries() -> impl Strategy<Value = RetryPolicy> + Clone {
         },
     )
 }
+
+/// Lists of named limits, as steps may have them. A limit's name is its size.
+const LIMITS: [&[&str]; 4] = [&[], &["1"], &["2"], &["1", "2"]];
 
 /// Lists of rules, as steps may have them.
 fn rules() -> [Vec<RetryRule>; 4] {

@@ -3,6 +3,7 @@
 mod amendments;
 mod answers;
 mod approvals;
+mod blocked;
 mod book;
 mod choices;
 mod conditions;
@@ -14,6 +15,8 @@ mod groups;
 mod limits;
 mod loops;
 mod model;
+
+mod named_limits;
 mod notation;
 mod orders;
 mod paths;
@@ -24,6 +27,7 @@ mod resumed_from_a_step;
 mod retries;
 mod retry_rules;
 mod runs_taken_up_again;
+mod sharing;
 mod sizes;
 mod store;
 mod timeouts;

@@ -176,6 +176,7 @@ impl Play {
                 out.effects.extend(self.run.outstanding());
                 return;
             }
+            "grant" => Event::Granted(self.attempt(rest)),
             attempt => Event::Report(self.report(attempt, rest)),
         };
         self.run.apply(&event, self.now, out).expect("it makes sense");
@@ -195,9 +196,15 @@ impl Play {
         decision
     }
 
+    fn attempt(&self, text: &str) -> AttemptRef {
+        let (name, number) = text.split_once('#').unwrap_or_else(|| text.split_at(1));
+        let attempt = number.parse().expect("an attempt has a number");
+        AttemptRef { step: self.index(name), attempt }
+    }
+
     /// The report that a line tells of.
     pub(crate) fn report(&self, attempt: &str, rest: &str) -> AttemptReport {
-        let (name, number) = attempt.split_once('#').unwrap_or_else(|| attempt.split_at(1));
+        let AttemptRef { step, attempt } = self.attempt(attempt);
         let mut words = rest.split_whitespace();
         let phase = match words.next().expect("a report has a phase") {
             "starting" => AttemptPhase::Starting,
@@ -209,8 +216,8 @@ impl Play {
             reason => AttemptPhase::Failed(failure(reason)),
         };
         let mut report = AttemptReport {
-            step: self.index(name),
-            attempt: number.parse().expect("an attempt has a number"),
+            step,
+            attempt,
             phase,
             created_at: None,
             started_at: None,
@@ -272,12 +279,15 @@ impl Play {
             tokens.push(format!("{}~{end}", self.render_attempt(it)));
         }
         for effect in &out.effects {
-            let (word, it) = match effect {
-                Effect::Launch(it) => ("launch", it),
-                Effect::Stop(it) => ("stop", it),
-                Effect::Probe(it) => ("probe", it),
+            let word = match effect {
+                Effect::Launch(_) => "launch",
+                Effect::Stop(_) => "stop",
+                Effect::Probe(_) => "probe",
+                Effect::Acquire(_) => "acquire",
+                Effect::Hold(_) => "hold",
+                Effect::Release(_) => "release",
             };
-            tokens.push(format!("{word}:{}", self.render_attempt(*it)));
+            tokens.push(format!("{word}:{}", self.render_attempt(effect.attempt())));
         }
         for (step, outputs) in &out.delta.outputs {
             tokens.push(format!("{}:={outputs}", self.path(*step)));

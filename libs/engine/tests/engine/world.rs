@@ -2,12 +2,14 @@
 //! given numbers and by nothing else.
 
 mod launcher;
+mod limits;
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
+use limits::Lines;
 use windlass_engine::{
     event::{AttemptReport, Decision, Event, Order},
     graph::Graph,
@@ -52,7 +54,8 @@ pub(crate) struct World<'a> {
     /// On the way to the launcher, each with the launch generation in which it was sent.
     commands: Vec<(Effect, u32)>,
     /// On the way to the engine.
-    reports: Vec<AttemptReport>,
+    words: Vec<Event>,
+    lines: Lines,
     attempts: BTreeMap<AttemptRef, Life>,
     /// How many attempts of each step came to exist, or how many words were given on it, and how each turned out that was
     /// asked for.
@@ -72,7 +75,8 @@ impl<'a> World<'a> {
             outcome,
             now: at(0),
             commands: Vec::new(),
-            reports: Vec::new(),
+            words: Vec::new(),
+            lines: Lines::default(),
             attempts: BTreeMap::new(),
             created: HashMap::new(),
             planned: BTreeMap::new(),
@@ -95,7 +99,7 @@ impl<'a> World<'a> {
         let pick = number / 100;
         let coin = pick.is_multiple_of(7);
         match number % 100 {
-            0..=24 => self.deliver_report(pick, true),
+            0..=24 => self.deliver_word(pick, true),
             25..=39 => self.deliver_command(pick),
             40..=57 => self.progress(pick),
             58..=69 => self.dispatch(pick as usize % 4, !coin),
@@ -106,7 +110,7 @@ impl<'a> World<'a> {
             91..=92 => self.order(Order::Pause),
             93..=94 => self.order(Order::Resume),
             95 => self.decide(pick),
-            96..=97 => self.deliver_report(pick, false),
+            96..=97 => self.deliver_word(pick, false),
             _ => self.apply(&Event::Submitted),
         }
     }
@@ -132,11 +136,11 @@ impl<'a> World<'a> {
         for _ in 0..PATIENCE {
             if self.run.record().state.is_final()
                 && self.commands.is_empty()
-                && self.reports.is_empty()
+                && self.words.is_empty()
             {
                 return;
             }
-            let before = (self.run.clone(), self.attempts.clone());
+            let before = (self.run.clone(), self.attempts.clone(), self.lines.clone());
             self.order(Order::Resume);
             self.apply(&Event::Wake);
             self.dispatch(usize::MAX, true);
@@ -149,10 +153,13 @@ impl<'a> World<'a> {
             for pick in 0..self.live().len() {
                 self.progress(pick as u32);
             }
-            while !self.reports.is_empty() {
-                self.deliver_report(0, true);
+            while !self.words.is_empty() {
+                self.deliver_word(0, true);
             }
-            if (&before.0, &before.1) != (&self.run, &self.attempts) {
+            // A grant that comes late is answered after all commands were delivered.
+            let is_on_its_way = !self.commands.is_empty();
+            let after = (&self.run, &self.attempts, &self.lines);
+            if is_on_its_way || (&before.0, &before.1, &before.2) != after {
                 swept = false;
             } else if !swept {
                 swept = true;
@@ -247,17 +254,17 @@ impl<'a> World<'a> {
         self.commands.extend(effects.into_iter().map(|effect| (effect, generation)));
     }
 
-    fn deliver_report(&mut self, pick: u32, committed: bool) {
-        if self.reports.is_empty() {
+    fn deliver_word(&mut self, pick: u32, committed: bool) {
+        if self.words.is_empty() {
             return;
         }
-        let place = pick as usize % self.reports.len();
-        let event = Event::Report(self.reports[place].clone());
+        let place = pick as usize % self.words.len();
+        let event = self.words[place].clone();
         self.call(committed, |run, now, out| {
             run.apply(&event, now, out).expect("it makes sense");
         });
         if committed {
-            self.reports.remove(place);
+            self.words.remove(place);
         }
     }
 
@@ -271,8 +278,8 @@ impl<'a> World<'a> {
         let place = pick as usize / 2;
         if pick.is_multiple_of(2) && !self.commands.is_empty() {
             self.commands.push(self.commands[place % self.commands.len()]);
-        } else if !self.reports.is_empty() {
-            self.reports.push(self.reports[place % self.reports.len()].clone());
+        } else if !self.words.is_empty() {
+            self.words.push(self.words[place % self.words.len()].clone());
         }
     }
 
@@ -281,14 +288,18 @@ impl<'a> World<'a> {
         let place = pick as usize / 2;
         if pick.is_multiple_of(2) && !self.commands.is_empty() {
             self.commands.remove(place % self.commands.len());
-        } else if !self.reports.is_empty() {
-            self.reports.remove(place % self.reports.len());
+        } else if !self.words.is_empty() {
+            self.words.remove(place % self.words.len());
         }
     }
 
     fn sweep(&mut self) {
         let owed: Vec<Effect> = self.run.outstanding().collect();
         self.send(owed);
+        let claims: Vec<_> = self.run.limit_claims().collect();
+        let unclaimed = self.lines.known().into_iter().filter(|it| !claims.contains(it));
+        let unclaimed: Vec<Effect> = unclaimed.map(Effect::Release).collect();
+        self.send(unclaimed);
     }
 
     /// The run is loaded elsewhere, perhaps before any of what was last decided was sent.

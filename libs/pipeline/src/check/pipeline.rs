@@ -21,11 +21,23 @@ pub(super) fn check(pipeline: &v1::Pipeline, violations: &mut Violations) {
     field::duration(violations, "start_gap", pipeline.start_gap.as_ref(), Shortest::Zero);
     field::duration(violations, "timeout", pipeline.timeout.as_ref(), Shortest::MoreThanZero);
     labels(pipeline, violations);
+    priority(pipeline.priority, violations);
     if pipeline.steps.is_empty() {
         violations.add(
             ViolationReason::EmptyPipeline,
             format_args!("steps"),
             format_args!("the pipeline has no steps; add at least one"),
+        );
+    }
+}
+
+fn priority(priority: i32, violations: &mut Violations) {
+    let most = limits::PRIORITY;
+    if !(-most..=most).contains(&priority) {
+        violations.add(
+            ViolationReason::OutOfRange,
+            format_args!("priority"),
+            format_args!("the priority is {priority}; give one from -{most} to {most}"),
         );
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn check<'a>(task: &'a v1::Task, scope: &Scope<'a, '_>, check: &mut S
     text(check, scope, format_args!("task.working_dir"), &task.working_dir, limits::PATH_BYTES);
     check_env(&task.env, scope, check);
     cache::check(task, scope, check);
+    check_limits(&task.limits, check);
     field::duration(
         check,
         "task.termination_grace",
@@ -56,6 +57,23 @@ pub(super) fn check<'a>(task: &'a v1::Task, scope: &Scope<'a, '_>, check: &mut S
                 limits::TASK_BYTES
             ),
         );
+    }
+}
+
+fn check_limits<'a>(names: &'a [String], check: &mut StepCheck<'a, '_>) {
+    let field = format_args!("task.limits");
+    field::count(check, field, "named limits", names.len(), limits::NAMED_LIMITS);
+    check.walk.seen.clear();
+    for (at, name) in names.iter().enumerate() {
+        let field = format_args!("task.limits[{at}]");
+        field::name(check, &name::STEP, "a limit", field, name);
+        if !check.walk.seen.insert(name) {
+            check.add(
+                ViolationReason::DuplicateName,
+                field,
+                format_args!("names the limit {} twice; remove one", quote(name)),
+            );
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     entry::{ApprovalEntry, ParameterEntry, RetryEntry, When},
     for_each::{ForEachEntry, Items},
     outputs::OutputsEntry,
-    quantity::{Duration, Memory, whole_number},
+    quantity::{Duration, Memory, signed_number, whole_number},
     rules::{ExitCodes, Signal},
     yaml::present,
 };
@@ -44,6 +44,10 @@ pub(crate) struct Pipeline {
     /// From the run's start to its end, pauses left out.
     #[serde(default)]
     pub(crate) timeout: Option<Duration>,
+    /// Where room is short, steps of runs with a higher one start first; 0 by default.
+    #[serde(default, deserialize_with = "signed_number")]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub(crate) priority: Option<i32>,
     /// `false` switches the cache of all steps off.
     #[serde(default, deserialize_with = "present")]
     pub(crate) cache: Option<CacheSwitch>,
@@ -224,6 +228,10 @@ pub(crate) struct Step {
     /// Whether results are kept and taken, and what they depend on; off by default.
     #[serde(default, deserialize_with = "present")]
     pub(crate) cache: Option<CacheEntry>,
+    /// Names of limits that all runs of a namespace share, which an attempt holds from its start to its end; a single name, or
+    /// a list.
+    #[serde(default)]
+    pub(crate) limits: OneOrMany,
 }
 
 /// What a result depends on besides the program with its arguments and variables, in the long form.

@@ -59,37 +59,51 @@ fn in_range<E: Error>(seconds: i64, nanos: i32) -> Result<Duration, E> {
     Ok(Duration(prost_types::Duration { seconds, nanos }))
 }
 
-/// Reads a whole number; nothing is none.
+/// Reads a whole number of 0 or more; nothing is none.
 pub(crate) fn whole_number<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<u32>, D::Error> {
-    struct WholeNumber;
+    let range = WholeNumber { least: 0, most: u32::MAX.into() };
+    let number = deserializer.deserialize_any(range)?;
+    Ok(number.map(|number| u32::try_from(number).expect("it is in the range")))
+}
 
-    impl Visitor<'_> for WholeNumber {
-        type Value = Option<u32>;
+/// Reads a whole number that may be less than 0; nothing is none.
+pub(crate) fn signed_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i32>, D::Error> {
+    let range = WholeNumber { least: i32::MIN.into(), most: i32::MAX.into() };
+    let number = deserializer.deserialize_any(range)?;
+    Ok(number.map(|number| i32::try_from(number).expect("it is in the range")))
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "a whole number from 0 to {}", u32::MAX)
-        }
+/// A whole number of a range.
+struct WholeNumber {
+    least: i64,
+    most: i64,
+}
 
-        fn visit_u64<E: Error>(self, number: u64) -> Result<Option<u32>, E> {
-            u32::try_from(number)
-                .map(Some)
-                .map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
-        }
+impl Visitor<'_> for WholeNumber {
+    type Value = Option<i64>;
 
-        fn visit_i64<E: Error>(self, number: i64) -> Result<Option<u32>, E> {
-            u32::try_from(number)
-                .map(Some)
-                .map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Option<u32>, E> {
-            Ok(None)
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {} to {}", self.least, self.most)
     }
 
-    deserializer.deserialize_any(WholeNumber)
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<i64>, E> {
+        let signed = i64::try_from(number).ok().filter(|signed| *signed <= self.most);
+        signed.map(Some).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Option<i64>, E> {
+        let is_in_range = (self.least..=self.most).contains(&number);
+        let number = is_in_range.then_some(number).ok_or(number);
+        number.map(Some).map_err(|number| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<i64>, E> {
+        Ok(None)
+    }
 }
 
 impl JsonSchema for Duration {

@@ -111,6 +111,8 @@ pub struct PlannedTask {
     pub startup_timeout: Option<Duration>,
     /// From an attempt's running to its end.
     pub timeout: Option<Duration>,
+    /// Named limits that an attempt holds.
+    pub limits: Vec<String>,
 }
 
 /// How a failed attempt is followed by another.
@@ -275,6 +277,7 @@ impl<'a> Planner<'a> {
             retry: PlannedRetry::of(definition.and_then(|step| step.retry.as_deref())),
             startup_timeout: duration(definition.and_then(|step| step.startup_timeout.as_ref())),
             timeout: duration(definition.and_then(|step| step.timeout.as_ref())),
+            limits: task.map(|task| task.limits.clone()).unwrap_or_default(),
         }
     }
 

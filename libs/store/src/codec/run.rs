@@ -1,4 +1,4 @@
-//! The stored form of a run's own state: about 115 bytes, whatever the number of its steps; and the defect that ended it, where
+//! The stored form of a run's own state: about 119 bytes, whatever the number of its steps; and the defect that ended it, where
 //! one did.
 
 use windlass_engine::record::{RunRecord, StepIndex, StepState};
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Of the longest form without a defect.
-const MAX_SIZE: usize = 117;
+const MAX_SIZE: usize = 121;
 
 pub(crate) fn encode_run(record: &RunRecord) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MAX_SIZE);

@@ -1,6 +1,7 @@
 //! A store within one process, which ends with it: for tests, and for runs that nobody needs to see again.
 
 mod cache;
+mod limits;
 mod list;
 mod run;
 
@@ -15,17 +16,20 @@ use bytes::Bytes;
 use windlass_engine::{
     event::Order,
     layout::Expansion,
+    limits::{LimitConfig, Limits},
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 use windlass_proto::{cache_key::CacheKey, id::RunId};
 
 use crate::{
-    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Incarnation, Installation,
-    NewRun, Placed, PlacedOrder, RunQuery, RunView, ShareRequest, Shares, Store, StoreError,
-    StoredRun, Version, clock::Clock, group::Groups,
+    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Holder, Incarnation,
+    Installation, LimitAnswer, LimitRequest, LimitView, NewRun, Placed, PlacedOrder, RunQuery,
+    RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock,
+    group::Groups, limit,
 };
 use cache::Results;
+use limits::Namespaces;
 use list::Place;
 use run::Run;
 
@@ -50,6 +54,7 @@ struct Contents {
     installation: Option<Installation>,
     groups: Groups,
     results: Results,
+    limits: Namespaces,
 }
 
 impl MemoryStore {
@@ -291,6 +296,61 @@ impl Store for MemoryStore {
 
     async fn clear_cache(&self, namespace: &str, scope: &CacheScope) -> Result<u64, StoreError> {
         Ok(self.contents().results.clear(namespace, scope))
+    }
+
+    async fn take_limits(
+        &self,
+        namespace: &str,
+        request: &LimitRequest,
+    ) -> Result<LimitAnswer, StoreError> {
+        Ok(self.contents().limits.take(namespace, request, self.clock.now()))
+    }
+
+    async fn set_limit(
+        &self,
+        namespace: &str,
+        name: &str,
+        config: Option<LimitConfig>,
+    ) -> Result<LimitAnswer, StoreError> {
+        Ok(self.contents().limits.configure(namespace, name, config, self.clock.now()))
+    }
+
+    async fn read_limits(&self, namespace: &str) -> Result<Vec<LimitView>, StoreError> {
+        Ok(self.contents().limits.read(namespace, limit::views))
+    }
+
+    async fn read_holders(
+        &self,
+        namespace: &str,
+        name: &str,
+        most: usize,
+    ) -> Result<Vec<Holder>, StoreError> {
+        let read = |limits: &Limits<Holder>| limits.holders(name).copied().take(most).collect();
+        Ok(self.contents().limits.read(namespace, read))
+    }
+
+    async fn read_places(
+        &self,
+        namespace: &str,
+        holder: Holder,
+    ) -> Result<Vec<(Arc<str>, u32)>, StoreError> {
+        Ok(self.contents().limits.read(namespace, |limits| limit::places(limits, &holder)))
+    }
+
+    async fn limited_runs(&self, namespace: &str) -> Result<Vec<RunId>, StoreError> {
+        Ok(self.contents().limits.read(namespace, limit::runs))
+    }
+
+    async fn limited_namespaces(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.contents().limits.namespaces())
+    }
+
+    async fn read_limited(
+        &self,
+        namespace: &str,
+        run: RunId,
+    ) -> Result<Vec<(Holder, bool)>, StoreError> {
+        Ok(self.contents().limits.read(namespace, |limits| limit::read_run(limits, run)))
     }
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {

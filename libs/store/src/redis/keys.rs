@@ -55,8 +55,47 @@ impl Keys {
             .map(|kind| format!("{}:{{cache:{namespace}:{shard}}}:{kind}", self.prefix))
     }
 
+    /// What is kept of the limits of a namespace: see `lua/limits.lua`.
+    pub(super) fn limits(&self, namespace: &str) -> LimitKeys {
+        let key = |kind| format!("{}:{{limits:{namespace}}}:{kind}", self.prefix);
+        LimitKeys {
+            queue: key("queue"),
+            held: key("held"),
+            starts: key("starts"),
+            entries: key("entries"),
+            due: key("due"),
+            config: key("config"),
+            state: key("state"),
+        }
+    }
+
+    /// A set: namespaces in which somebody has asked for limits.
+    pub(super) fn limited(&self) -> String {
+        format!("{}:limited", self.prefix)
+    }
+
     pub(super) fn group(&self, name: &str) -> String {
         format!("{}:group:{name}", self.prefix)
+    }
+}
+
+/// The names of what is kept of the limits of a namespace, in one place.
+#[derive(Debug, Clone)]
+pub(super) struct LimitKeys {
+    pub(super) queue: String,
+    pub(super) held: String,
+    pub(super) starts: String,
+    pub(super) entries: String,
+    pub(super) due: String,
+    pub(super) config: String,
+    pub(super) state: String,
+}
+
+impl LimitKeys {
+    /// As the script takes them.
+    pub(super) fn all(self) -> [String; 7] {
+        let Self { queue, held, starts, entries, due, config, state } = self;
+        [queue, held, starts, entries, due, config, state]
     }
 }
 

@@ -1,12 +1,12 @@
 //! A store in Redis or Valkey: one server, a master and replicas that sentinels watch, or a cluster.
 //!
 //! ```text
-//!   RedisStore ─┬─ write, shared, remains, cache ─▶ script ─┐
-//!               └─ read, list, cache ───────────────────────┴─▶ link ─▶ server
+//!   RedisStore ─┬─ write, shared, remains, cache, limits ─▶ script ─┐
+//!               └─ read, list, cache, limits ───────────────────────┴─▶ link ─▶ server
 //! ```
 //!
 //! What is stored is described where it is named ([`keys`], [`head`]). Everything that changes something is one call of one
-//! script (`lua/`) on keys of one partition, or of one shard of the cache, so that it is done in one step on one node; [`fault`] tells what an error
+//! script (`lua/`) on keys of one partition, of one shard of the cache, or of one namespace's limits, so that it is done in one step on one node; [`fault`] tells what an error
 //! means.
 //!
 //! Never inside: a write that is sent again though it may have been done, unless doing it twice is doing it once.
@@ -19,6 +19,7 @@ mod decode;
 mod fault;
 mod head;
 mod keys;
+mod limits;
 mod link;
 mod list;
 mod open;
@@ -31,13 +32,13 @@ mod tests;
 mod write;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -45,15 +46,16 @@ use bytes::Bytes;
 use windlass_engine::{
     event::Order,
     layout::Expansion,
+    limits::LimitConfig,
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 use windlass_proto::{cache_key::CacheKey, id::RunId};
 
 use crate::{
-    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Incarnation, Installation,
-    NewRun, Placed, PlacedOrder, RunQuery, RunView, ShareRequest, Shares, Store, StoreError,
-    StoredRun, Version, passed_over::PassedOver,
+    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Holder, Incarnation,
+    Installation, LimitAnswer, LimitRequest, LimitView, NewRun, Placed, PlacedOrder, RunQuery,
+    RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version, passed_over::PassedOver,
 };
 pub use config::{RedisConfig, RedisMode, RedisOpenError, RedisPassword, RedisTls};
 use fault::Fault;
@@ -77,6 +79,8 @@ pub struct RedisStore {
     /// The latest time that a server told: another server may be behind it.
     latest: AtomicU64,
     passed_over: PassedOver,
+    /// Namespaces that are on the list of those with limits, and when this was last made sure of.
+    limited: Mutex<HashMap<String, Instant>>,
 }
 
 impl RedisStore {
@@ -92,6 +96,7 @@ impl RedisStore {
             tombstones: config.tombstones,
             latest: AtomicU64::new(0),
             passed_over: PassedOver::default(),
+            limited: Mutex::default(),
         };
         Ok((store, durability))
     }
@@ -259,6 +264,60 @@ impl Store for RedisStore {
 
     async fn clear_cache(&self, namespace: &str, scope: &CacheScope) -> Result<u64, StoreError> {
         self.forget_results(namespace, scope).await
+    }
+
+    async fn take_limits(
+        &self,
+        namespace: &str,
+        request: &LimitRequest,
+    ) -> Result<LimitAnswer, StoreError> {
+        self.take(namespace, request).await
+    }
+
+    async fn set_limit(
+        &self,
+        namespace: &str,
+        name: &str,
+        config: Option<LimitConfig>,
+    ) -> Result<LimitAnswer, StoreError> {
+        self.configure(namespace, name, config).await
+    }
+
+    async fn read_limits(&self, namespace: &str) -> Result<Vec<LimitView>, StoreError> {
+        self.limits(namespace).await
+    }
+
+    async fn read_holders(
+        &self,
+        namespace: &str,
+        name: &str,
+        most: usize,
+    ) -> Result<Vec<Holder>, StoreError> {
+        self.limit_holders(namespace, name, most).await
+    }
+
+    async fn read_places(
+        &self,
+        namespace: &str,
+        holder: Holder,
+    ) -> Result<Vec<(Arc<str>, u32)>, StoreError> {
+        self.limit_places(namespace, holder).await
+    }
+
+    async fn limited_runs(&self, namespace: &str) -> Result<Vec<RunId>, StoreError> {
+        self.runs_with_limits(namespace).await
+    }
+
+    async fn limited_namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.namespaces_with_limits().await
+    }
+
+    async fn read_limited(
+        &self,
+        namespace: &str,
+        run: RunId,
+    ) -> Result<Vec<(Holder, bool)>, StoreError> {
+        self.limited(namespace, run).await
     }
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {

@@ -37,7 +37,9 @@ pub(super) struct Scripts {
     pub(super) share: Script,
     pub(super) cache_write: Script,
     pub(super) cache_clear: Script,
+    pub(super) limits: Script,
     pub(super) list: Script,
+    pub(super) prefixes: Script,
     pub(super) probe: Script,
 }
 
@@ -54,7 +56,9 @@ impl Scripts {
             share: Script::new(include_str!("lua/share.lua")),
             cache_write: Script::new(include_str!("lua/cache_write.lua")),
             cache_clear: Script::new(include_str!("lua/cache_clear.lua")),
+            limits: Script::new(include_str!("lua/limits.lua")),
             list: Script::new(include_str!("lua/list.lua")),
+            prefixes: Script::new(include_str!("lua/prefixes.lua")),
             probe: Script::new(include_str!("lua/probe.lua")),
         }
     }

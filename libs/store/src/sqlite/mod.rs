@@ -2,7 +2,7 @@
 //!
 //! [`open`] checks a file before anything is written to it; [`desk`] is the thread that owns the connection and commits
 //! in groups; the rest is what it is asked to do: [`runs`], [`steps`], [`expansions`] and [`claims`] change and read a
-//! run, [`list`] finds runs; [`cache`] is what outlives them.
+//! run, [`list`] finds runs; [`cache`] is what outlives them, and [`limits`] what holds among them.
 //!
 //! Never inside: a write that is answered before it is durable.
 
@@ -11,6 +11,7 @@ mod claims;
 mod desk;
 mod expansions;
 mod fault;
+mod limits;
 mod list;
 mod open;
 mod runs;
@@ -31,17 +32,20 @@ use bytes::Bytes;
 use windlass_engine::{
     event::Order,
     layout::Expansion,
+    limits::{LimitConfig, Limits},
     record::{AttemptRecord, RunRecord, StepIndex, StepRecord},
     time::Timestamp,
 };
 use windlass_proto::{cache_key::CacheKey, id::RunId};
 
 use crate::{
-    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Incarnation, Installation,
-    NewRun, Placed, PlacedOrder, RunQuery, RunView, ShareRequest, Shares, Store, StoreError,
-    StoredRun, Version, clock::Clock, group::Groups, passed_over::PassedOver,
+    CacheEntry, CacheScope, Commit, Committed, Created, FinishedRuns, Holder, Incarnation,
+    Installation, LimitAnswer, LimitRequest, LimitView, NewRun, Placed, PlacedOrder, RunQuery,
+    RunView, ShareRequest, Shares, Store, StoreError, StoredRun, Version, clock::Clock,
+    group::Groups, limit, passed_over::PassedOver,
 };
 use desk::Desk;
+use limits::Loaded;
 pub use open::OpenError;
 
 /// A store in one file, held by one process at a time.
@@ -54,6 +58,7 @@ pub struct SqliteStore {
     desk: Desk,
     /// Not in the file: nobody but this process can be in a group.
     groups: Mutex<Groups>,
+    limits: Arc<Loaded>,
     passed_over: Arc<PassedOver>,
 }
 
@@ -67,7 +72,18 @@ impl SqliteStore {
         let opened = open::open(path.as_ref())?;
         let clock = Clock::start(opened.newest);
         let desk = Desk::start(opened.connection, &opened.path)?;
-        Ok(Self { clock, desk, groups: Mutex::default(), passed_over: Arc::default() })
+        let (groups, limits, passed_over) = Default::default();
+        Ok(Self { clock, desk, groups, limits, passed_over })
+    }
+
+    /// Reads something of the limits of a namespace.
+    async fn read_of_limits<T: Send + 'static>(
+        &self,
+        namespace: &str,
+        read: impl Fn(&Limits<Holder>) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (loaded, namespace) = (Arc::clone(&self.limits), namespace.to_owned());
+        self.desk.ask(move |db| limits::read(db, &loaded, &namespace, &read)).await
     }
 }
 
@@ -247,6 +263,69 @@ impl Store for SqliteStore {
     async fn clear_cache(&self, namespace: &str, scope: &CacheScope) -> Result<u64, StoreError> {
         let (namespace, scope) = (namespace.to_owned(), scope.clone());
         self.desk.ask(move |db| cache::clear(db, &namespace, &scope)).await
+    }
+
+    async fn take_limits(
+        &self,
+        namespace: &str,
+        request: &LimitRequest,
+    ) -> Result<LimitAnswer, StoreError> {
+        let (clock, loaded) = (self.clock, Arc::clone(&self.limits));
+        let (namespace, request) = (namespace.to_owned(), request.clone());
+        let take = move |db: &_| limits::take(db, &loaded, &namespace, &request, clock.now());
+        self.desk.ask(take).await
+    }
+
+    async fn set_limit(
+        &self,
+        namespace: &str,
+        name: &str,
+        config: Option<LimitConfig>,
+    ) -> Result<LimitAnswer, StoreError> {
+        let (clock, loaded) = (self.clock, Arc::clone(&self.limits));
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let set =
+            move |db: &_| limits::configure(db, &loaded, &namespace, &name, config, clock.now());
+        self.desk.ask(set).await
+    }
+
+    async fn read_limits(&self, namespace: &str) -> Result<Vec<LimitView>, StoreError> {
+        self.read_of_limits(namespace, limit::views).await
+    }
+
+    async fn read_holders(
+        &self,
+        namespace: &str,
+        name: &str,
+        most: usize,
+    ) -> Result<Vec<Holder>, StoreError> {
+        let name = name.to_owned();
+        let read = move |limits: &Limits<_>| limits.holders(&name).copied().take(most).collect();
+        self.read_of_limits(namespace, read).await
+    }
+
+    async fn read_places(
+        &self,
+        namespace: &str,
+        holder: Holder,
+    ) -> Result<Vec<(Arc<str>, u32)>, StoreError> {
+        self.read_of_limits(namespace, move |limits| limit::places(limits, &holder)).await
+    }
+
+    async fn limited_runs(&self, namespace: &str) -> Result<Vec<RunId>, StoreError> {
+        self.read_of_limits(namespace, limit::runs).await
+    }
+
+    async fn limited_namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.desk.ask(limits::namespaces).await
+    }
+
+    async fn read_limited(
+        &self,
+        namespace: &str,
+        run: RunId,
+    ) -> Result<Vec<(Holder, bool)>, StoreError> {
+        self.read_of_limits(namespace, move |limits| limit::read_run(limits, run)).await
     }
 
     async fn remove(&self, run: RunId, expected: Version) -> Result<Committed, StoreError> {

@@ -210,8 +210,9 @@ fn prepare(db: &Connection) -> rusqlite::Result<Timestamp> {
     Ok(Timestamp(newest.cast_unsigned()))
 }
 
-/// The latest time in the file. Results may outlive all runs, and are not to come from the future.
-const NEWEST: &str = "SELECT max(ifnull((SELECT max(committed_at) FROM runs), 0), ifnull((SELECT max(ended_at) FROM cache), 0))";
+/// The latest time in the file. Results, and starts that a rate counts, may outlive all runs, and are not to come from the future.
+const NEWEST: &str = "SELECT max(ifnull((SELECT max(committed_at) FROM runs), 0), ifnull((SELECT max(ended_at) FROM cache), 0),
+    ifnull((SELECT max(at) FROM limit_starts), 0))";
 
 fn bring_into_form(db: &Connection, statements: &str) -> rusqlite::Result<()> {
     let (id, form) = (schema::APPLICATION_ID, schema::FORMAT);

@@ -22,8 +22,54 @@ pub(super) fn upgrade(from: i32) -> Option<String> {
     }
 }
 
-/// What retries change of runs.
+/// Named limits, and what retries change of runs. A run's record gets the count of blocked steps: 4 bytes of zeros, behind 97 bytes, or more as in form 3.
 const TO_FORMAT_4: &str = "
+UPDATE runs SET record = (
+    WITH named(size) AS (SELECT 4 * (substr(record, 4, 1) = x'01')),
+        known(size) AS (SELECT 97 + size + 8 * (substr(record, 5 + size, 1) = x'01') FROM named)
+    SELECT CAST(substr(record, 1, size) || x'00000000' || substr(record, size + 1) AS BLOB) FROM known
+);
+
+-- How often the other tables were changed.
+CREATE TABLE limit_versions (
+    namespace TEXT PRIMARY KEY,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Those that are configured; 0 stands for what is not limited.
+CREATE TABLE limits (
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    period_ms INTEGER NOT NULL,
+    PRIMARY KEY (namespace, name)
+) STRICT, WITHOUT ROWID;
+
+-- Who holds and who waits.
+CREATE TABLE limited (
+    -- By arrival, and from the grant on by that.
+    sequence INTEGER PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    run TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    holds INTEGER NOT NULL,
+    -- Names, with a zero between.
+    limits TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX limited_by_holder ON limited (namespace, run, step, attempt);
+CREATE INDEX limited_by_namespace ON limited (namespace, sequence);
+
+-- How many started in a millisecond, of those that a rate still counts.
+CREATE TABLE limit_starts (
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (namespace, name, at)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE amendments (
     run INTEGER PRIMARY KEY,
     body BLOB NOT NULL

@@ -8,7 +8,7 @@ use windlass_engine::record::RunRecord;
 use windlass_proto::{id::RunId, v1};
 
 use super::*;
-use crate::Submission;
+use crate::{LimitAsk, Submission};
 
 fn run_id(number: u32) -> RunId {
     format!("run_{number:026}").parse().unwrap()
@@ -80,4 +80,46 @@ async fn a_page_of_the_list_is_read_along_an_index() {
         assert!(plan.contains("USING INDEX runs_by_"), "{query:?}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{query:?} is sorted: {plan}");
     }
+}
+
+/// What is kept of limits in memory follows a transaction that was undone.
+#[tokio::test]
+async fn limits_are_as_the_file_has_them_also_after_what_did_not_fit() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path());
+    let holder = |run| Holder { run: run_id(run), step: StepIndex(0), attempt: 1 };
+    let asks = move |run| {
+        let limits = Arc::new(["gpu".into()]);
+        let asks = vec![LimitAsk { holder: holder(run), limits }];
+        LimitRequest { asks, ..LimitRequest::default() }
+    };
+    assert_eq!(store.take_limits("team", &asks(1)).await.unwrap().granted, [holder(1)]);
+    allow_pages(&store, 10).await;
+    let release = LimitRequest { releases: vec![holder(1)], ..asks(2) };
+    // Asked for together, and so done in one transaction where that is possible.
+    let (taken, large) =
+        tokio::join!(store.take_limits("team", &release), store.create(new_run(2, 1 << 20)),);
+    assert_eq!(taken.unwrap().granted, [holder(2)]);
+    assert!(matches!(large, Err(StoreError::Unavailable(_))), "{large:?}");
+    // What fails on its own.
+    let loaded = Arc::clone(&store.limits);
+    let fail = move |db: &Connection| {
+        let now = Timestamp::default();
+        limits::take(
+            db,
+            &loaded,
+            "team",
+            &LimitRequest { releases: vec![holder(2)], ..asks(3) },
+            now,
+        )?;
+        Err::<(), _>(fault::Fault::Store(StoreError::Unavailable("for this test".into())))
+    };
+    store.desk.ask(fail).await.unwrap_err();
+    let (held, runs) =
+        (store.read_holders("team", "gpu", 9).await, store.limited_runs("team").await);
+    assert_eq!((held, runs), (Ok(vec![holder(2)]), Ok(vec![run_id(2)])));
+    drop(store);
+    let store = open(directory.path());
+    assert_eq!(store.read_holders("team", "gpu", 9).await, Ok(vec![holder(2)]));
+    assert_eq!(store.limited_runs("team").await, Ok(vec![run_id(2)]));
 }

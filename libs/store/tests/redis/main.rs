@@ -3,6 +3,7 @@
 mod cluster;
 mod damage;
 mod fixture;
+mod limits;
 mod opening;
 mod results;
 mod sentinel;

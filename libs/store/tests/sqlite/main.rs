@@ -7,6 +7,7 @@ mod damage;
 mod disk;
 mod fixture;
 mod held;
+mod limits;
 mod restart;
 mod results;
 mod upgrade;

@@ -2,6 +2,7 @@
 //!
 //! What is told is a moment: nothing is decided here, and nothing is written.
 
+mod lines;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -154,14 +155,22 @@ impl Submitter {
         let statuses = self.show_steps(&view, records).await?;
         let names = self.names.of(&*self.store, run, last).await?;
         let hosts = self.hosts(run, &explained).await?;
+        let lines = self.lines(&view, &explained).await?;
         let words = Words { run, names: &names };
         let mut statuses: BTreeMap<u32, v1::StepStatus> =
             statuses.into_iter().map(|status| (status.index, status)).collect();
         let steps = explained.into_iter().filter_map(|(step, _, obstacles)| {
             let status = statuses.remove(&step.0)?;
             let host = hosts.get(&step).map(String::as_str);
-            let mut told: Vec<_> =
-                obstacles.iter().map(|obstacle| words.obstacle(&status, host, obstacle)).collect();
+            let lines = lines.get(&step).map(Vec::as_slice).unwrap_or_default();
+            let words_of = |obstacle: &Obstacle| {
+                let told = words.obstacle(&status, host, obstacle);
+                match obstacle {
+                    Obstacle::Limits { .. } => lines::told(run, lines, told),
+                    _ => told,
+                }
+            };
+            let mut told: Vec<_> = obstacles.iter().map(words_of).collect();
             told.extend(words::step_ended(&status));
             Some(v1::StepExplanation { step: Some(status), obstacles: told })
         });

@@ -1,6 +1,6 @@
 //! What is told of runs that no scheduler has touched.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
@@ -8,6 +8,7 @@ use windlass_bus::MemoryBus;
 use windlass_engine::{
     event::Order,
     layout::Item,
+    limits::{LimitConfig, Rate},
     reason::{FailureReason, Reason},
     record::{RunRecord, StepIndex},
     run::Obstacle,
@@ -19,9 +20,13 @@ use windlass_proto::{
     v1::{self, ObstacleKind, step::Work},
 };
 use windlass_service::error::ErrorReason;
-use windlass_store::{MemoryStore, NewRun, Store as _, Submission};
+use windlass_store::{LimitView, MemoryStore, NewRun, Store as _, Submission};
 
-use super::{AT_ONCE, words::Words};
+use super::{
+    AT_ONCE,
+    lines::{self, Line},
+    words::Words,
+};
 use crate::{Submitter, SubmitterConfig};
 
 /// A submitter with nobody else, and a run.
@@ -86,6 +91,45 @@ fn every_obstacle_is_a_sentence() {
         .map(|(host, obstacle)| words.obstacle(&status, *host, obstacle).message)
         .collect();
     insta::assert_snapshot!(sentences.join("\n"));
+}
+
+#[test]
+fn who_stands_in_line_is_told_who_holds_what_and_how_many_come_before() {
+    let own = "run_00000000000000000000000000";
+    let other = "run_11111111111111111111111111";
+    let run = own.parse().unwrap();
+    let held_by = |run_id: &str, step: &str| v1::LimitHolder {
+        run_id: run_id.to_owned(),
+        step: step.to_owned(),
+        ..v1::LimitHolder::default()
+    };
+    let line = |size: u32, held, before, holders: &[v1::LimitHolder]| {
+        let config = Some(LimitConfig { size: NonZeroU32::new(size), rate: None });
+        let limit = LimitView { name: "gpu".into(), config, held, waiting: 9 };
+        Line { limit, holders: holders.to_vec(), before }
+    };
+    let rate = |line: Line, period_ms| {
+        let rate = Some(Rate { starts: NonZeroU32::new(10).unwrap(), period_ms });
+        let config = line.limit.config.map(|config| LimitConfig { rate, ..config });
+        Line { limit: LimitView { config, ..line.limit }, ..line }
+    };
+    let [ours, theirs, gone] = [held_by(own, "fit"), held_by(other, "a.b"), held_by(other, "")];
+    let nobody_has_set_it = {
+        let line = line(1, 1, Some(1), std::slice::from_ref(&theirs));
+        Line { limit: LimitView { config: None, ..line.limit }, ..line }
+    };
+    let held = line(2, 2, Some(3), &[ours.clone(), theirs]);
+    let cases = [
+        vec![nobody_has_set_it],
+        vec![held.clone()],
+        vec![line(9, 9, None, &[ours, gone])],
+        vec![rate(line(0, 4, Some(0), &[]), 60_000)],
+        vec![rate(line(0, 4, Some(2), &[]), 1500)],
+        vec![held, line(2, 1, Some(0), &[]), line(2, 1, None, &[])],
+    ];
+    let told = cases.map(|lines| lines::told(run, &lines, v1::Obstacle::default()));
+    assert_eq!(told[1].steps, ["fit"]);
+    insta::assert_snapshot!(told.map(|it| it.message).join("\n"));
 }
 
 #[tokio::test]

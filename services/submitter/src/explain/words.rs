@@ -80,6 +80,19 @@ impl Words<'_> {
             Obstacle::StartGap(_) => {
                 "the least time between two starts of the run (start_gap) has not passed".to_owned()
             }
+            Obstacle::Limits { names, .. } => {
+                let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+                let limits = if names.len() == 1 { "limit" } else { "limits" };
+                format!("it stands in line for {limits} {}", list(&names, names.len()))
+            }
+            Obstacle::LinesFull(most) => {
+                format!("{most} steps of the run stand in line for named limits, and no more may at once")
+            }
+            Obstacle::NextStart(step) => format!(
+                "the run has a least time between two starts (start_gap), and the next start is that of `{}`, which stands in line \
+                 for named limits",
+                path(step)
+            ),
             Obstacle::Room => "it may start, and waits for room: no more attempts are ordered at once than launchers take; if that \
                                lasts, see whether launchers run and have free slots"
                 .to_owned(),
@@ -132,6 +145,9 @@ fn kind(obstacle: &Obstacle) -> Kind {
         Obstacle::Paused(_) => Kind::Paused,
         Obstacle::MaxParallelism { .. } => Kind::MaxParallelism,
         Obstacle::StartGap(_) => Kind::StartGap,
+        Obstacle::Limits { .. } => Kind::Limits,
+        Obstacle::LinesFull(_) => Kind::LinesFull,
+        Obstacle::NextStart(_) => Kind::NextStart,
         Obstacle::Room => Kind::Room,
         Obstacle::Retry { .. } => Kind::Retry,
         Obstacle::Launcher(_) => Kind::Launcher,
@@ -150,6 +166,7 @@ pub(super) fn speaks_of(obstacle: &Obstacle) -> impl Iterator<Item = StepIndex> 
         | Obstacle::Holds { first, .. } => first.as_slice(),
         Obstacle::HolderNotOpen(step)
         | Obstacle::LoopFirst(step)
+        | Obstacle::NextStart(step)
         | Obstacle::LoopParallelism { of: step, .. } => std::slice::from_ref(step),
         Obstacle::ItemNotBegun { item, .. } => std::slice::from_ref(&item.of),
         Obstacle::RunNotBegun
@@ -157,6 +174,8 @@ pub(super) fn speaks_of(obstacle: &Obstacle) -> impl Iterator<Item = StepIndex> 
         | Obstacle::StepsNotEnded(_)
         | Obstacle::Paused(_)
         | Obstacle::StartGap(_)
+        | Obstacle::Limits { .. }
+        | Obstacle::LinesFull(_)
         | Obstacle::Room
         | Obstacle::Retry { .. }
         | Obstacle::Launcher(_)
@@ -171,7 +190,9 @@ pub(super) fn speaks_of(obstacle: &Obstacle) -> impl Iterator<Item = StepIndex> 
 fn times(obstacle: &Obstacle) -> (Timestamp, Timestamp) {
     let none = Timestamp(0);
     match obstacle {
-        Obstacle::Paused(since) | Obstacle::Launcher(since) => (*since, none),
+        Obstacle::Paused(since) | Obstacle::Launcher(since) | Obstacle::Limits { since, .. } => {
+            (*since, none)
+        }
         Obstacle::StartGap(until) | Obstacle::Retry { until, .. } => (none, *until),
         Obstacle::Starting { since, until } | Obstacle::Approval { since, until } => {
             (*since, until.unwrap_or(none))
@@ -197,12 +218,12 @@ fn on(host: Option<&str>) -> String {
 }
 
 /// A number of something that does something.
-fn count(number: u32, one: &str, many: &str) -> String {
+pub(super) fn count(number: u32, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// `a`, `b` and 3 others.
-fn list(named: &[String], total: usize) -> String {
+pub(super) fn list(named: &[String], total: usize) -> String {
     let others = total.saturating_sub(named.len());
     match (named, others) {
         ([], _) => total.to_string(),

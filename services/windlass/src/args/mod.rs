@@ -4,6 +4,7 @@ mod cache;
 mod dev;
 #[cfg(test)]
 mod documentation;
+mod limit;
 mod list;
 mod logs;
 mod orders;
@@ -22,6 +23,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     cache::{CacheCommand, ClearCacheArgs},
     dev::DevArgs,
+    limit::{LimitCommand, ListLimitsArgs, OneLimitArgs, RateArg, SetLimitArgs},
     list::ListArgs,
     logs::LogsArgs,
     orders::{ApproveArgs, RetryArgs},
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     /// See to the results that are kept of steps
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// See to the limits that runs share, which steps name
+    #[command(subcommand)]
+    Limit(LimitCommand),
     /// Check a pipeline's file without running it
     Validate(ValidateArgs),
     /// Print a pipeline as a graph, to be drawn by other programs
@@ -247,12 +252,24 @@ mod tests {
     fn help_says_what_there_is() {
         let root = Cli::command().term_width(100).render_help().to_string();
         insta::assert_snapshot!("help", root);
-        for name in ["run", "dev", "logs", "list", "submit", "watch"] {
-            let mut root = Cli::command().term_width(100);
-            root.build();
-            let command = root.find_subcommand_mut(name).unwrap();
-            insta::assert_snapshot!(format!("help_{name}"), command.render_help().to_string());
+        let limit = root_command("limit").render_help().to_string();
+        insta::assert_snapshot!("help_limit", limit);
+        let mut limit = root_command("limit");
+        for name in ["set", "show"] {
+            let command = limit.find_subcommand_mut(name).unwrap();
+            let help = command.clone().term_width(100).render_help().to_string();
+            insta::assert_snapshot!(format!("help_limit_{name}"), help);
         }
+        for name in ["run", "dev", "logs", "list", "submit", "watch"] {
+            let help = root_command(name).render_help().to_string();
+            insta::assert_snapshot!(format!("help_{name}"), help);
+        }
+    }
+
+    fn root_command(name: &str) -> clap::Command {
+        let mut root = Cli::command().term_width(100);
+        root.build();
+        root.find_subcommand(name).unwrap().clone()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use super::SubmissionArgs;
+use super::{SubmissionArgs, limit::name_and_size};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -20,6 +20,10 @@ pub(crate) struct RunArgs {
     /// Keep state and logs in this directory; without it they are gone when the run has ended
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+
+    /// How many steps may hold a limit at once; one unless given. Kept in the --state-dir, where there is one
+    #[arg(long = "limit", value_name = "NAME=SIZE", value_parser = name_and_size)]
+    pub(crate) limits: Vec<(String, u32)>,
 
     /// Do not show what steps write
     #[arg(long)]

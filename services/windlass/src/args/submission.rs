@@ -21,6 +21,11 @@ pub(crate) struct SubmissionArgs {
     #[arg(long)]
     pub(crate) no_cache: bool,
 
+    /// The run's priority in place of the pipeline's, from -1000 to 1000: where room is short, runs with a higher one start steps
+    /// first
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i32>,
+
     /// A label of the run
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) labels: Vec<(String, String)>,

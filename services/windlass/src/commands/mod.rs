@@ -6,6 +6,7 @@ mod dev;
 mod explain;
 mod get;
 mod graph;
+mod limit;
 mod list;
 mod logs;
 mod orders;
@@ -82,6 +83,7 @@ async fn command(
         Command::Rerun(args) => orders::rerun(args, format).await,
         Command::Delete(args) => orders::delete(&args, format).await,
         Command::Cache(command) => cache::cache(command, format).await,
+        Command::Limit(command) => limit::limit(command, format).await,
         Command::Graph(args) => graph::graph(&args, format),
         Command::Validate(args) => validate::validate(&args, format),
         Command::Schema => schema(),

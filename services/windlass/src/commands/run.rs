@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use tokio::time::timeout;
 use windlass_client::{
     Client,
-    v1::{Run, Step, SubmitRunRequest, step::Work},
+    v1::{Run, SetLimitRequest, Step, SubmitRunRequest, step::Work},
 };
 use windlass_proto::id::RunId;
 use windlass_service::signal::EndSignals;
@@ -66,7 +66,10 @@ pub(super) async fn run(
     let embedded = Embedded::start(EmbeddedConfig { state, runtime }).await?;
     let show = Show { format, quiet: args.quiet, logs: !args.no_logs && !args.quiet };
     let ended = tokio::select! {
-        ended = one_run(&embedded, request, &mut signals, &show, warnings) => ended,
+        ended = async {
+            set_limits(&embedded.client(), args.limits).await?;
+            one_run(&embedded, request, &mut signals, &show, warnings).await
+        } => ended,
         lost = lost(dir) => Err(lost.into()),
     };
     // What has not ended by then ends with the process.
@@ -108,6 +111,14 @@ async fn lost(dir: Option<PathBuf>) -> StateError {
         Some(dir) => StateWatch::new(dir).lost().await,
         None => std::future::pending().await,
     }
+}
+
+async fn set_limits(client: &Client, limits: Vec<(String, u32)>) -> Result<(), Failure> {
+    for (name, size) in limits {
+        let size = Some(size);
+        client.set_limit(SetLimitRequest { name, size, ..SetLimitRequest::default() }).await?;
+    }
+    Ok(())
 }
 
 async fn one_run(

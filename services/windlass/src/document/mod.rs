@@ -6,6 +6,7 @@
 mod error;
 mod event;
 mod explain;
+mod limit;
 mod plan;
 mod result;
 mod run;
@@ -14,6 +15,7 @@ pub(crate) use self::{
     error::ErrorDocument,
     event::EventDocument,
     explain::ExplainResult,
+    limit::{LimitResult, LimitsResult, OneLimitResult},
     plan::PlanResult,
     result::{
         AttemptsResult, ClearCacheResult, DeleteResult, DevResult, GetResult, GraphResult,

@@ -60,6 +60,8 @@ struct TaskDocument {
     memory_bytes: Option<u64>,
     startup_timeout_seconds: Option<f64>,
     retry: RetryDocument,
+    /// Named limits that an attempt holds.
+    limits: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -139,6 +141,7 @@ impl From<PlannedTask> for TaskDocument {
             memory_bytes: task.memory_bytes,
             startup_timeout_seconds: seconds(task.startup_timeout),
             retry: task.retry.into(),
+            limits: task.limits,
         }
     }
 }

@@ -176,7 +176,7 @@ impl Order {
 fn took_place(step: &StepStatus) -> Option<Timestamp> {
     match step.state() {
         StepState::Running | StepState::Suspended => timestamp(step.start_time),
-        StepState::Queued | StepState::Starting => timestamp(step.queue_time),
+        StepState::Blocked | StepState::Queued | StepState::Starting => timestamp(step.queue_time),
         state if has_ended(state) => timestamp(step.end_time),
         _ => None,
     }

@@ -79,7 +79,7 @@ pub(crate) fn happened(step: &StepStatus, at: Timestamp, theme: &Theme) -> Optio
                 after(": ", some(why))
             )
         }
-        StepState::Suspended => format!("{name} {}", told(&why)),
+        StepState::Suspended | StepState::Blocked => format!("{name} {}", told(&why)),
         StepState::Skipped if why.starts_with("skipped") => format!("{name} {}", told(&why)),
         StepState::Skipped => format!("{name} {}{}", told("skipped"), after(": ", some(why))),
         StepState::Cancelled => format!("{name} {}{}", told("cancelled"), after(": ", some(why))),
@@ -145,8 +145,10 @@ mod tests {
         ignored.message = "a failure was ignored: exited with code 7".to_owned();
         let mut suspended = samples::step("sign-off", StepState::Suspended);
         suspended.message = "waits for approval: windlass approve run_1 sign-off".to_owned();
-        let steps =
-            [delayed, running, samples::step("fetch", StepState::Queued), ignored, suspended];
+        let mut blocked = samples::step("train", StepState::Blocked);
+        blocked.message = "stands in line for its limits: windlass explain run_1 train".to_owned();
+        let queued = samples::step("fetch", StepState::Queued);
+        let steps = [delayed, running, queued, ignored, suspended, blocked];
         let mut told: Vec<_> =
             samples::steps_of_failed_run().iter().map(|step| happened(step, at, &theme)).collect();
         told.extend(steps.iter().map(|step| happened(step, at, &theme)));

@@ -11,18 +11,21 @@ const SHOWN: usize = 8;
 /// Columns of the bar.
 const BAR: usize = 30;
 
-/// One line per step that runs, waits for somebody's approval or waits for its next attempt, then the bar. No line is wider than the terminal, and most
-/// rows of a small one are left to what scrolls.
+/// One line per step that runs, waits for somebody's approval, for its next attempt or for its limits, then the bar. No line is
+/// wider than the terminal, and most rows of a small one are left to what scrolls.
 pub(crate) fn live(run: &Run, steps: &[StepStatus], now: Timestamp, theme: &Theme) -> String {
     let runs =
         |step: &&StepStatus| matches!(step.state(), StepState::Running | StepState::Stopping);
     let waits = |step: &&StepStatus| step.state() == StepState::Delayed;
     let asks = |step: &&StepStatus| step.state() == StepState::Suspended;
+    let queues = |step: &&StepStatus| step.state() == StepState::Blocked;
     let room = (theme.height / 3).saturating_sub(1).clamp(1, SHOWN);
     let running = steps.iter().filter(runs).map(|step| step_line(step, now, theme));
-    let suspended = steps.iter().filter(asks).map(|step| suspended_line(step, theme));
+    let suspended = steps.iter().filter(asks).map(|step| told_line(step, theme));
     let delayed = steps.iter().filter(waits).map(|step| delayed_line(step, now, theme));
-    let mut lines: Vec<String> = running.chain(suspended).chain(delayed).take(room).collect();
+    let blocked = steps.iter().filter(queues).map(|step| told_line(step, theme));
+    let waiting = suspended.chain(delayed).chain(blocked);
+    let mut lines: Vec<String> = running.chain(waiting).take(room).collect();
     let counts = run.step_counts.unwrap_or_default();
     let hidden = ((counts.running + counts.stopping) as usize).saturating_sub(lines.len());
     if hidden > 0 && lines.len() > 1 {
@@ -54,7 +57,7 @@ fn delayed_line(step: &StepStatus, now: Timestamp, theme: &Theme) -> String {
 }
 
 /// `sign-off: waits for approval: windlass approve run_… sign-off`
-fn suspended_line(step: &StepStatus, theme: &Theme) -> String {
+fn told_line(step: &StepStatus, theme: &Theme) -> String {
     let name = theme.step(&words::harmless(&step.name));
     format!("  {name}: {}", theme.odd(&words::harmless(&step.message)))
 }
@@ -109,6 +112,11 @@ mod tests {
         suspended.message = "waits for approval: windlass approve run_1 sign-off".to_owned();
         let text = live(&run, &[suspended], samples::now(), &small);
         let line = "  sign-off: waits for approval: windlass approve run_1 sign-off\n";
+        assert!(text.starts_with(line), "{text}");
+        let mut blocked = samples::step("train", StepState::Blocked);
+        blocked.message = "stands in line for its limits: windlass explain run_1 train".to_owned();
+        let text = live(&run, &[blocked], samples::now(), &small);
+        let line = "  train: stands in line for its limits: windlass explain run_1 train\n";
         assert!(text.starts_with(line), "{text}");
         let narrow = Theme { width: 20, colour: true, ..samples::theme() };
         let text = live(&run, &steps, samples::now(), &narrow);

@@ -3,6 +3,7 @@
 mod attempts;
 mod explain;
 mod failure;
+mod limits;
 pub(crate) mod lines;
 pub(crate) mod live;
 mod plan;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     attempts::attempts,
     explain::explained,
     failure::failure,
+    limits::{limit, limit_line, limits},
     plan::plan,
     run::run,
     runs::runs,

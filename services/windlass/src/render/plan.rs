@@ -155,6 +155,7 @@ fn facts_of_task(task: &PlannedTask, directory: Option<&str>) -> Vec<(&'static s
         ("start-up", length(task.startup_timeout)),
         ("time-out", length(task.timeout)),
         ("retries", retries(&task.retry)),
+        ("holds", task.limits.join(", ")),
     ]
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{Timestamp, tz::TimeZone};
 use prost_types::{Duration, Timestamp as Moment};
 use windlass_client::v1::{
-    Attempt, AttemptState, ExplainRunResponse, LogLine, LogStream, Obstacle, ObstacleKind, Reason,
-    Run, RunState, StepCounts, StepExplanation, StepState, StepStatus,
+    Attempt, AttemptState, ExplainRunResponse, Limit, LimitHolder, LimitRate, LogLine, LogStream,
+    Obstacle, ObstacleKind, Reason, Run, RunState, StepCounts, StepExplanation, StepState,
+    StepStatus,
 };
 use windlass_pipeline::{
     file::{self, FileOptions},
@@ -232,6 +233,7 @@ steps:
       echo "$SIZE"
       ./fit
     resources: {memory: 512Mi}
+    limits: [gpu, license]
   parts:
     for_each: "${{ steps.load.outputs.parts }}"
     when: params.day != ''
@@ -261,4 +263,44 @@ pub(crate) fn line(step: &str, text: &str) -> LogLine {
         content: text.as_bytes().to_vec().into(),
         ..LogLine::default()
     }
+}
+
+/// Set, with a rate alone, and not set.
+pub(crate) fn limits() -> [Limit; 3] {
+    let period = Some(Duration { seconds: 60, nanos: 0 });
+    [
+        Limit {
+            name: "gpu".to_owned(),
+            is_set: true,
+            size: Some(4),
+            rate: Some(LimitRate { starts: 10, period }),
+            held: 4,
+            waiting: 12,
+        },
+        Limit {
+            name: "partner-api".to_owned(),
+            is_set: true,
+            rate: Some(LimitRate {
+                starts: 1,
+                period: Some(Duration { seconds: 0, nanos: 500_000_000 }),
+            }),
+            waiting: 1,
+            ..Limit::default()
+        },
+        Limit { name: "warehouse".to_owned(), size: Some(1), held: 1, ..Limit::default() },
+    ]
+}
+
+/// Some of the steps that hold the first one of the limits.
+pub(crate) fn holders() -> [LimitHolder; 2] {
+    let run_id = format!("run_{}", "7".repeat(26));
+    [
+        LimitHolder {
+            run_id: run_id.clone(),
+            step: "sweep.3.fit".to_owned(),
+            attempt: 2,
+            since: Some(at(30)),
+        },
+        LimitHolder { run_id, attempt: 1, ..LimitHolder::default() },
+    ]
 }

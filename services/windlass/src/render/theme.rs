@@ -100,7 +100,8 @@ impl Theme {
             StepState::Delayed
             | StepState::Stopping
             | StepState::Cancelled
-            | StepState::Suspended => self.odd(text),
+            | StepState::Suspended
+            | StepState::Blocked => self.odd(text),
             StepState::Skipped => self.dim(text),
             StepState::Unspecified | StepState::Waiting | StepState::Ready | StepState::Queued => {
                 text.to_owned()

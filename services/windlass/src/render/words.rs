@@ -1,5 +1,7 @@
 //! The contract's words as they are shown: lower case, without what they belong to.
 
+use std::time::Duration;
+
 use windlass_client::v1::{
     AttemptState, FailureMode, LogStream, ObstacleKind, Reason, RunState, StepState, StepStatus,
     TriggerRule,
@@ -65,6 +67,15 @@ fn word(name: &str, prefix: &str) -> String {
 /// `1 step`, `2 steps`.
 pub(crate) fn steps(count: usize) -> String {
     if count == 1 { "1 step".to_owned() } else { format!("{} steps", number(count)) }
+}
+
+/// `1 min`: in the largest unit that it has a whole number of.
+pub(crate) fn period(period: Duration) -> String {
+    let ms = period.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
+    let unit = units.into_iter().find(|(length, _)| ms >= *length && ms.is_multiple_of(*length));
+    let (length, name) = unit.unwrap_or((1, "ms"));
+    format!("{} {name}", ms / length)
 }
 
 /// With commas between thousands.

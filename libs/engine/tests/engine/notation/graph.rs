@@ -106,6 +106,9 @@ fn add(builder: &mut GraphBuilder, names: &mut Vec<String>, told: &mut Told, wor
         match option.split_once('=') {
             Some(("if", holds)) => condition = Some(self::condition(holds)),
             Some(("items", items)) => list = Some(self::list(builder, names, items)),
+            Some(("limit", names)) => {
+                policy.limits = builder.add_limits(names.split('+').map(Arc::from));
+            }
             Some(("rules", rules)) => policy.rules = builder.add_rules(super::rules::rules(rules)),
             None if option == "approval" => is_approval = true,
             _ => step_option(&mut policy, option),

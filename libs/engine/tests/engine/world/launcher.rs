@@ -1,7 +1,7 @@
 //! The launcher of a world.
 
 use windlass_engine::{
-    event::{AttemptPhase, AttemptReport},
+    event::{AttemptPhase, AttemptReport, Event},
     output::{AttemptRef, Effect},
     reason::{Failure, FailureReason},
     record::{RunState, StepState},
@@ -18,9 +18,12 @@ impl World<'_> {
             return;
         }
         let (effect, generation) = self.commands.remove(pick as usize % self.commands.len());
-        let (Effect::Launch(it) | Effect::Stop(it) | Effect::Probe(it)) = effect;
+        let it = effect.attempt();
         let life = self.attempts.get(&it).cloned();
         match (effect, life) {
+            (Effect::Acquire(_) | Effect::Hold(_) | Effect::Release(_), _) => {
+                return self.deliver_to_limits(effect);
+            }
             (Effect::Launch(_), None) => self.create_if_wanted(it, generation),
             (Effect::Launch(_) | Effect::Probe(_), Some(_))
             | (Effect::Stop(_), Some(Life::Ended(_))) => {}
@@ -53,6 +56,7 @@ impl World<'_> {
         }
         let twin = self.live().into_iter().find(|other| other.step == it.step);
         assert!(self.book.is_none() || twin.is_none(), "{twin:?} runs, and {it:?} is to");
+        assert!(self.book.is_none() || self.lines.allow(&self.run, it), "{it:?} holds no limits");
         let path = path(self.run.layout(), it.step);
         let created = self.created.entry(it.step).or_default();
         let outcome = (self.outcome)(&path, *created);
@@ -111,14 +115,15 @@ impl World<'_> {
 
     /// The launcher reports an attempt's present phase.
     pub(super) fn tell(&mut self, it: AttemptRef) {
-        self.reports.extend(self.attempts.get(&it).map(|life| match life {
+        let told = self.attempts.get(&it).map(|life| match life {
             Life::Starting => bare(it, AttemptPhase::Starting),
             Life::Running { since } => {
                 AttemptReport { started_at: Some(*since), ..bare(it, AttemptPhase::Running) }
             }
             Life::Ended(report) => report.clone(),
             Life::Never => bare(it, AttemptPhase::NotCreated),
-        }));
+        });
+        self.words.extend(told.map(Event::Report));
     }
 
     pub(super) fn live(&self) -> Vec<AttemptRef> {

@@ -62,6 +62,7 @@ pub(super) fn pipeline(
         max_parallelism: file.max_parallelism.unwrap_or(0),
         start_gap: duration(file.start_gap),
         timeout: duration(file.timeout),
+        priority: file.priority.unwrap_or(0),
         no_cache: file.cache.is_some_and(|CacheSwitch(is_on)| !is_on),
         labels: file.labels.0.into_iter().map(|(key, Text(value))| (key, value)).collect(),
     };

@@ -128,6 +128,7 @@ impl Converter<'_, '_> {
             ("termination_grace", step.termination_grace.is_some()),
             ("resources", step.resources.is_some()),
             ("cache", step.cache.is_some()),
+            ("limits", !step.limits.0.is_empty()),
         ];
         let of_groups =
             [("parameters", step.parameters.is_some()), ("arguments", step.arguments.is_some())];

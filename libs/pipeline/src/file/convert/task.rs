@@ -75,6 +75,7 @@ impl Converter<'_, '_> {
                 memory_bytes: resources.memory.map_or(0, |Memory(bytes)| bytes),
             }),
             cache: step.cache.as_ref().or(defaults.cache.as_ref()).and_then(cache),
+            limits: step.limits.0,
         };
         v1::Step {
             retry,

@@ -71,6 +71,7 @@ impl Converter<'_, '_> {
             ("max_parallelism", file.max_parallelism.is_some()),
             ("start_gap", file.start_gap.is_some()),
             ("timeout", file.timeout.is_some()),
+            ("priority", file.priority.is_some()),
             ("labels", !file.labels.0.is_empty()),
             ("cache", file.cache.is_some()),
             ("exit_steps", !file.exit_steps.0.is_empty()),

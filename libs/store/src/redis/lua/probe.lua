@@ -8,7 +8,8 @@ local commands = {
   { 'HSET', hash, 'a', 1 }, { 'HSETNX', hash, 'a', 1 }, { 'HINCRBY', hash, 'a', 1 }, { 'HGET', hash, 'a' },
   { 'HMGET', hash, 'a' }, { 'HGETALL', hash }, { 'HLEN', hash }, { 'HDEL', hash, 'a' },
   { 'SADD', set, 'a' }, { 'SMEMBERS', set }, { 'SREM', set, 'a' },
-  { 'ZADD', sorted, 0, 'a' }, { 'PEXPIRE', sorted, 60000 }, { 'ZCARD', sorted }, { 'ZRANGE', sorted, 0, 1 }, { 'ZREM', sorted, 'a' },
+  { 'ZADD', sorted, 0, 'a' }, { 'PEXPIRE', sorted, 60000 }, { 'ZCARD', sorted }, { 'ZRANGE', sorted, 0, 1 },
+  { 'ZLEXCOUNT', sorted, '-', '+' }, { 'ZREM', sorted, 'a' },
 }
 for _, command in ipairs(commands) do
   local answer = redis.pcall(unpack(command))
