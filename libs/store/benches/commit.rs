@@ -30,6 +30,7 @@ fn new_run() -> NewRun {
         digest: [0; 32],
         rerun_of: None,
         no_cache: false,
+        priority: 0,
         steps: STEPS,
     };
     NewRun { submission, pipeline: vec![0; 1 << 20].into(), record: RunRecord::default() }

@@ -36,6 +36,7 @@ fn new_run(number: u32, steps: u32) -> NewRun {
         digest: [0; 32],
         rerun_of: None,
         no_cache: false,
+        priority: 0,
         steps,
     };
     let pipeline = vec![7; (PIPELINE_BYTES * steps) as usize].into();

@@ -76,6 +76,7 @@ mod tests {
             digest: [0; 32],
             rerun_of: None,
             no_cache: false,
+            priority: 0,
             steps: 10,
         };
         RunView {

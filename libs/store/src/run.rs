@@ -31,6 +31,8 @@ pub struct Submission {
     pub rerun_of: Option<RunId>,
     /// No results of its steps are taken or kept.
     pub no_cache: bool,
+    /// The pipeline's priority, from -1000 to 1000. Runs of programs that did not store it have 0 here.
+    pub priority: i32,
     /// How many steps it begins with; its loops add others.
     pub steps: u32,
 }

@@ -274,6 +274,7 @@ mod tests {
                 digest: [0; 32],
                 rerun_of: None,
                 no_cache: false,
+                priority: 0,
                 steps: 1,
             }),
             created_at: Timestamp(1),

@@ -308,6 +308,7 @@ mod tests {
             digest: [0; 32],
             rerun_of: None,
             no_cache: false,
+            priority: 0,
             steps: 2,
         };
         let record = RunRecord::default();

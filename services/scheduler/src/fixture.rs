@@ -55,6 +55,7 @@ pub(crate) async fn store(pipeline: v1::Pipeline, arguments_json: &str) -> Arc<d
         digest: [0; 32],
         rerun_of: None,
         no_cache: false,
+        priority: 0,
         steps,
     };
     let mut record = RunRecord::default();

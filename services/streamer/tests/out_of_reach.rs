@@ -36,6 +36,7 @@ async fn running(store: &MemoryStore) -> RunId {
         digest: [0; 32],
         rerun_of: None,
         no_cache: false,
+        priority: 0,
         steps: 1,
     };
     let pipeline = pipeline.encode_to_vec().into();

@@ -111,6 +111,7 @@ fn accept(installation: &str, mut request: v1::SubmitRunRequest) -> Result<NewRu
         digest,
         rerun_of: None,
         no_cache,
+        priority: pipeline.priority,
         steps: outline::root_len(&pipeline),
     };
     let record = pending(submission.steps);

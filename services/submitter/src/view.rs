@@ -42,6 +42,7 @@ impl Submitter {
             retries: record.retries,
             rerun_of: submission.rerun_of.map(|run| run.to_string()).unwrap_or_default(),
             changed_limits: changed_limits(view.limit_changes()),
+            priority: submission.priority,
         })
     }
 

@@ -171,6 +171,7 @@ impl Cluster {
             digest: [0; 32],
             rerun_of: None,
             no_cache: false,
+            priority: 0,
             steps,
         };
         let mut record = RunRecord::default();

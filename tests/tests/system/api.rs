@@ -170,12 +170,14 @@ async fn a_retry_does_again_what_failed_and_what_hangs_on_it_and_nothing_else() 
 #[tokio::test]
 async fn a_rerun_is_a_new_run_of_the_same_pipeline_and_arguments() {
     let world = World::simulated().await;
-    let run = world.submit(pipeline("again", vec![step("a", &[])])).await;
-    world.until_ended(&run).await;
+    let pipeline = v1::Pipeline { priority: -7, ..pipeline("again", vec![step("a", &[])]) };
+    let run = world.submit(pipeline).await;
+    assert_eq!(world.until_ended(&run).await.priority, -7);
     let request = v1::RerunRunRequest { run_id: run.clone(), request_id: "second".into() };
     let rerun = world.runs().rerun_run(request).await.unwrap().into_inner().run.unwrap();
     assert_ne!(rerun.run_id, run);
     assert_eq!((rerun.rerun_of.as_str(), rerun.pipeline.as_str()), (run.as_str(), "again"));
+    assert_eq!(rerun.priority, -7);
     assert_eq!(world.until_ended(&rerun.run_id).await.state(), RunState::Succeeded);
 }
 

@@ -24,6 +24,8 @@ struct Stored {
     steps: u32,
     #[prost(bool, tag = "7")]
     no_cache: bool,
+    #[prost(sint32, tag = "8")]
+    priority: i32,
 }
 
 pub(crate) fn encode_submission(submission: &Submission) -> Vec<u8> {
@@ -35,6 +37,7 @@ pub(crate) fn encode_submission(submission: &Submission) -> Vec<u8> {
         rerun_of: submission.rerun_of.map(|run| run.to_string()),
         steps: submission.steps,
         no_cache: submission.no_cache,
+        priority: submission.priority,
     };
     let mut bytes = submission.digest.to_vec();
     bytes.extend(stored.encode_to_vec());
@@ -58,5 +61,6 @@ pub(crate) fn decode_submission(id: RunId, bytes: &[u8]) -> Result<Submission, S
         rerun_of: rerun_of.map_err(|error| damaged(format!("{error}")))?,
         steps: stored.steps,
         no_cache: stored.no_cache,
+        priority: stored.priority,
     })
 }

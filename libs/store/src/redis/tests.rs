@@ -27,6 +27,7 @@ fn new_run(id: RunId, steps: u32) -> NewRun {
         digest: [1; 32],
         rerun_of: None,
         no_cache: false,
+        priority: 0,
         steps,
     };
     NewRun { submission, pipeline: Bytes::from("a pipeline"), record: RunRecord::default() }

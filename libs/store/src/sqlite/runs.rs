@@ -20,7 +20,7 @@ pub(super) struct RunKey(pub(super) i64);
 pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Created, Fault> {
     let Submission { id, namespace, pipeline, arguments_json, digest, rerun_of, .. } =
         &run.submission;
-    let Submission { labels, steps, no_cache, .. } = &run.submission;
+    let Submission { labels, steps, no_cache, priority, .. } = &run.submission;
     let existing = db
         .prepare_cached("SELECT digest FROM runs WHERE id = ?")?
         .query_row([id.as_str()], |row| row.get(0))
@@ -33,8 +33,8 @@ pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Cr
     }
     db.prepare_cached(
         "INSERT INTO runs (id, created_at, namespace, pipeline, digest, rerun_of, steps, step_count, state,
-             active, ended_at, number, commit_id, committed_at, order_sequence, record, no_cache)
-         VALUES (?, ?2, ?, ?, ?, ?, ?7, ?7, ?, ?, ?, ?, ?, ?2, 0, ?, ?)",
+             active, ended_at, number, commit_id, committed_at, order_sequence, record, no_cache, priority)
+         VALUES (?, ?2, ?, ?, ?, ?, ?7, ?7, ?, ?, ?, ?, ?, ?2, 0, ?, ?, ?)",
     )?
     .execute(params![
         id.as_str(),
@@ -51,6 +51,7 @@ pub(super) fn create(db: &Connection, run: &NewRun, now: Timestamp) -> Result<Cr
         Version::FIRST.commit.cast_signed(),
         codec::encode_run(&run.record),
         no_cache,
+        priority,
     ])?;
     let key = db.last_insert_rowid();
     db.prepare_cached("INSERT INTO submissions (run, arguments_json, pipeline) VALUES (?, ?, ?)")?
@@ -251,7 +252,7 @@ fn pipeline(db: &Connection, key: RunKey) -> Result<Bytes, Fault> {
 /// What [`view`] takes, of the table `runs`.
 pub(super) const VIEW_COLUMNS: &str = "key, id, created_at, namespace, pipeline, digest, rerun_of, steps, \
     number, commit_id, record, step_count, (SELECT arguments_json FROM submissions WHERE run = key), no_cache, \
-    (SELECT body FROM amendments WHERE run = key)";
+    (SELECT body FROM amendments WHERE run = key), priority";
 
 pub(super) fn find(db: &Connection, run: RunId) -> Result<Option<(RunKey, RunView)>, Fault> {
     let mut select = db.prepare_cached(&format!("SELECT {VIEW_COLUMNS} FROM runs WHERE id = ?"))?;
@@ -272,6 +273,7 @@ pub(super) fn view(db: &Connection, row: &Row<'_>) -> Result<(RunKey, RunView), 
         rerun_of: row.get::<_, Option<String>>(6)?.as_deref().map(run_id).transpose()?,
         steps: row.get(7)?,
         no_cache: row.get(13)?,
+        priority: row.get(15)?,
     };
     let amendment: Option<Vec<u8>> = row.get(14)?;
     let view = RunView {

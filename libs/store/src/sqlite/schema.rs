@@ -22,8 +22,9 @@ pub(super) fn upgrade(from: i32) -> Option<String> {
     }
 }
 
-/// Named limits, and what retries change of runs. A run's record gets the count of blocked steps: 4 bytes of zeros, behind 97 bytes, or more as in form 3.
+/// Named limits, priorities, and what retries change of runs. A run's record gets the count of blocked steps: 4 bytes of zeros, behind 97 bytes, or more as in form 3.
 const TO_FORMAT_4: &str = "
+ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 UPDATE runs SET record = (
     WITH named(size) AS (SELECT 4 * (substr(record, 4, 1) = x'01')),
         known(size) AS (SELECT 97 + size + 8 * (substr(record, 5 + size, 1) = x'01') FROM named)

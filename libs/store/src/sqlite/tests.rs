@@ -24,6 +24,7 @@ fn new_run(number: u32, pipeline_size: usize) -> NewRun {
         digest: [0; 32],
         rerun_of: None,
         no_cache: false,
+        priority: 0,
         steps: 1,
     };
     NewRun { submission, pipeline: vec![0; pipeline_size].into(), record: RunRecord::default() }

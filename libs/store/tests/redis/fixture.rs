@@ -59,6 +59,7 @@ pub(crate) fn new_run(number: u32, steps: u32) -> NewRun {
         digest: [7; 32],
         rerun_of: None,
         no_cache: false,
+        priority: 0,
         steps,
     };
     NewRun { submission, pipeline: vec![1; 1000].into(), record: RunRecord::default() }

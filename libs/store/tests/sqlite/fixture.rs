@@ -33,6 +33,7 @@ pub(crate) fn new_run(number: u32) -> NewRun {
         digest: [7; 32],
         rerun_of: None,
         no_cache: false,
+        priority: 0,
         steps: STEPS,
     };
     NewRun { submission, pipeline: vec![1; 10_000].into(), record: RunRecord::default() }

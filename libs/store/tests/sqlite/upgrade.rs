@@ -47,6 +47,7 @@ fn submission(run: u32, steps: u32) -> Submission {
         digest: [7; 32],
         rerun_of: (run == 2).then(|| run_id(1)),
         no_cache: false,
+        priority: 0,
         steps,
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct RunDocument {
     version: u64,
     retries: u32,
     rerun_of: Option<String>,
+    priority: i32,
     /// Null where no retry has changed any.
     changed_limits: Option<LimitsDocument>,
 }
@@ -121,6 +122,7 @@ impl From<&v1::Run> for RunDocument {
             version: run.version,
             retries: run.retries,
             rerun_of: text(&run.rerun_of),
+            priority: run.priority,
             changed_limits: run.changed_limits.as_ref().map(Into::into),
         }
     }

@@ -60,6 +60,9 @@ fn facts(run: &Run, theme: &Theme) -> Vec<(&'static str, String)> {
         ("labels", pairs(&run.labels)),
         ("rerun of", run.rerun_of.clone()),
     ];
+    if run.priority != 0 {
+        facts.push(("priority", run.priority.to_string()));
+    }
     if run.retries > 0 {
         facts.push(("retries", run.retries.to_string()));
     }
@@ -145,5 +148,9 @@ mod tests {
         insta::assert_snapshot!("run", text);
         let cut = run(&samples::failed_run(), &steps[..1], true, samples::now(), &samples::theme());
         assert!(cut.ends_with("… and 4 steps more: give --limit, or --output json\n"), "{cut}");
+        assert!(!text.contains("priority"), "{text}");
+        let urgent = Run { priority: -5, ..samples::failed_run() };
+        let urgent = run(&urgent, &steps, false, samples::now(), &samples::theme());
+        assert!(urgent.contains("\n  priority   -5\n"), "{urgent}");
     }
 }
