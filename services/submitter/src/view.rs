@@ -162,7 +162,8 @@ fn step_status(
 ) -> v1::StepStatus {
     let ended = record.state.is_final();
     let began = !matches!(record.state, StepState::Starting);
-    let allowance = names.outline().allowance(names.layout().node(step));
+    let node = names.layout().node(step);
+    let allowance = names.outline().allowance(node);
     v1::StepStatus {
         name: names.path(step),
         index: step.0,
@@ -170,7 +171,7 @@ fn step_status(
         reason: convert::reason(record.reason).into(),
         message: match record.state {
             StepState::Suspended => suspended_message(run, &names.path(step)),
-            StepState::Blocked => blocked_message(run, &names.path(step)),
+            StepState::Blocked => blocked_message(names.outline().limits(node)),
             _ => step_message(record, attempt, names),
         },
         cause: record.cause.map(|cause| names.path(cause)).unwrap_or_default(),
@@ -192,8 +193,17 @@ fn suspended_message(run: RunId, path: &str) -> String {
     format!("waits for approval: windlass approve {run} {path}")
 }
 
-fn blocked_message(run: RunId, path: &str) -> String {
-    format!("stands in line for its limits: windlass explain {run} {path}")
+/// Which limits a step waits for. Who holds them is told where somebody asks for an explanation.
+fn blocked_message(limits: &[String]) -> String {
+    let quoted = |limit: &String| format!("`{limit}`");
+    match limits {
+        [] => "stands in line for its limits".to_owned(),
+        [limit] => format!("stands in line for {}", quoted(limit)),
+        [others @ .., last] => {
+            let others: Vec<_> = others.iter().map(quoted).collect();
+            format!("stands in line for limits {} and {}", others.join(", "), quoted(last))
+        }
+    }
 }
 
 /// Why a step is where it is, in words.

@@ -184,7 +184,7 @@ async fn a_limit_lets_as_many_start_as_its_size_and_the_rest_are_told_who_holds_
     let why = world.why_in_line(&third, "e").await.message;
     assert!(why.ends_with(&format!("and `b` of {second}; 1 stands before it")), "{why}");
     let message = world.steps(&third).await["e"].message.clone();
-    assert_eq!(message, format!("stands in line for its limits: windlass explain {third} e"));
+    assert_eq!(message, "stands in line for `gpu`");
 
     let gpu = world.limit("gpu").await;
     let limit = gpu.limit.unwrap();
@@ -217,6 +217,8 @@ async fn a_step_gets_all_of_its_limits_or_none_and_nobody_passes_it() {
          one; `b` (1 at once): it is the next one"
     );
     assert_eq!(why, expected);
+    let message = world.steps(&both).await["both"].message.clone();
+    assert_eq!(message, "stands in line for limits `a` and `b`");
     marks.open("gate");
     for run in [first, both, last] {
         assert_eq!(world.until_ended(&run).await.state(), RunState::Succeeded);

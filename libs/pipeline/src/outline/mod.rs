@@ -10,7 +10,7 @@
 //! level by level; then the bodies of loops, each in the same way. Steps of the pipeline's own list that are tasks stay
 //! encoded where they are: a million of them take some 8 bytes each, and their names.
 
-mod allowances;
+mod by_node;
 mod names;
 mod path;
 mod run_steps;
@@ -20,6 +20,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     ops::Range,
+    sync::Arc,
 };
 
 use prost::DecodeError;
@@ -30,7 +31,7 @@ use windlass_proto::{
     v1::{self, step::Work},
 };
 
-use allowances::Allowances;
+use by_node::ByNode;
 use names::Names;
 pub use run_steps::RunSteps;
 
@@ -40,7 +41,10 @@ use crate::allowance::Allowance;
 #[derive(Debug, Clone)]
 pub struct Outline {
     names: Names,
-    allowances: Allowances,
+    /// None where no attempts are made of a node.
+    allowances: ByNode<Option<Allowance>>,
+    /// The named limits of tasks.
+    limits: ByNode<Arc<[String]>>,
     /// By their first nodes.
     scopes: Vec<Scope>,
     /// The scopes that nodes hold.
@@ -161,7 +165,12 @@ impl Outline {
 
     /// What attempts of a node's steps may take; none where no attempts are made of it.
     pub fn allowance(&self, node: NodeIndex) -> Option<Allowance> {
-        self.allowances.of(node)
+        self.allowances.of(node).copied().flatten()
+    }
+
+    /// The named limits that attempts of a node's steps hold.
+    pub fn limits(&self, node: NodeIndex) -> &[String] {
+        self.limits.of(node).map(AsRef::as_ref).unwrap_or_default()
     }
 
     /// All nodes with their definitions, but for the tasks of the pipeline's own list.

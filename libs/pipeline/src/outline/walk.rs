@@ -1,19 +1,23 @@
 //! How the nodes of a pipeline are found and numbered.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
 
 use prost::DecodeError;
 use windlass_engine::graph::{NodeIndex, Place};
 use windlass_proto::v1::{self, step::Work};
 
-use super::{Allowances, Names, Outline, Scope, Source};
+use super::{ByNode, Names, Outline, Scope, Source};
 use crate::allowance::Allowance;
 
 pub(super) fn walk(pipeline: &impl Source) -> Result<Outline, DecodeError> {
     let mut walk = Walk {
         outline: Outline {
             names: Names::default(),
-            allowances: Allowances::default(),
+            allowances: ByNode::default(),
+            limits: ByNode::default(),
             scopes: Vec::new(),
             holders: HashMap::new(),
             definitions: HashMap::new(),
@@ -87,6 +91,12 @@ impl Walk {
         let node = NodeIndex(self.outline.names.len() as u32);
         self.outline.names.push(&step.name);
         self.outline.allowances.push(node, Allowance::of(step));
+        let limits = match &step.work {
+            // What a loop does for each item is a node of its own.
+            Some(Work::Task(task)) if step.for_each.is_none() => task.limits.as_slice().into(),
+            _ => Arc::default(),
+        };
+        self.outline.limits.push(node, limits);
         node
     }
 

@@ -146,7 +146,7 @@ mod tests {
         let mut suspended = samples::step("sign-off", StepState::Suspended);
         suspended.message = "waits for approval: windlass approve run_1 sign-off".to_owned();
         let mut blocked = samples::step("train", StepState::Blocked);
-        blocked.message = "stands in line for its limits: windlass explain run_1 train".to_owned();
+        blocked.message = "stands in line for `gpu`".to_owned();
         let queued = samples::step("fetch", StepState::Queued);
         let steps = [delayed, running, queued, ignored, suspended, blocked];
         let mut told: Vec<_> =

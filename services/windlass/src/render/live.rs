@@ -114,9 +114,9 @@ mod tests {
         let line = "  sign-off: waits for approval: windlass approve run_1 sign-off\n";
         assert!(text.starts_with(line), "{text}");
         let mut blocked = samples::step("train", StepState::Blocked);
-        blocked.message = "stands in line for its limits: windlass explain run_1 train".to_owned();
+        blocked.message = "stands in line for `gpu`".to_owned();
         let text = live(&run, &[blocked], samples::now(), &small);
-        let line = "  train: stands in line for its limits: windlass explain run_1 train\n";
+        let line = "  train: stands in line for `gpu`\n";
         assert!(text.starts_with(line), "{text}");
         let narrow = Theme { width: 20, colour: true, ..samples::theme() };
         let text = live(&run, &steps, samples::now(), &narrow);
