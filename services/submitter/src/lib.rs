@@ -36,6 +36,7 @@ use windlass_proto::v1::{self, run_service_server::RunService};
 use windlass_service::error::ApiError;
 use windlass_store::{RunView, Store};
 
+pub use crate::limits::check_limit;
 use crate::names::NamesCache;
 
 /// What a submitter needs to know.

@@ -141,6 +141,20 @@ impl Submitter {
     }
 }
 
+/// Checks what a limit would be set to, as `SetLimit` does.
+///
+/// # Errors
+///
+/// The refusal that `SetLimit` would answer.
+pub fn check_limit(
+    name: &str,
+    size: Option<u32>,
+    rate: Option<v1::LimitRate>,
+) -> Result<(), ApiError> {
+    limit_name(name.to_owned())?;
+    config(size, rate).map(drop)
+}
+
 fn limit_name(name: String) -> Result<String, ApiError> {
     match name::wrong_limit_name(&name) {
         None => Ok(name),

@@ -4,7 +4,8 @@ use std::io;
 
 use windlass_client::{ClientError, Code, FieldViolation};
 use windlass_launcher::runtime::process::OpenError as RuntimeError;
-use windlass_service::error::ErrorReason;
+use windlass_pipeline::check::Violations;
+use windlass_service::error::{ApiError, ErrorReason};
 use windlass_store::OpenError as StoreError;
 
 use crate::{embedded::StartError, exit::Exit, state::StateError};
@@ -59,6 +60,30 @@ impl InputError {
 
     pub(crate) fn because(reason: ErrorReason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), violations: Vec::new() }
+    }
+}
+
+impl From<ApiError> for InputError {
+    fn from(error: ApiError) -> Self {
+        let ApiError { reason, message, violations, .. } = error;
+        let violations = violations
+            .into_iter()
+            .map(|it| FieldViolation { field: it.field, description: it.description })
+            .collect();
+        Self { reason, message, violations }
+    }
+}
+
+impl From<Violations> for InputError {
+    /// As a server says it.
+    fn from(violations: Violations) -> Self {
+        let fields = violations
+            .iter()
+            .map(|it| FieldViolation { field: it.field.clone(), description: it.message.clone() });
+        Self {
+            violations: fields.collect(),
+            ..Self::because(ErrorReason::InvalidPipeline, violations.to_string())
+        }
     }
 }
 

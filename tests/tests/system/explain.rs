@@ -301,6 +301,9 @@ fn a_dry_run_refuses_what_a_run_would_in_the_same_words() {
         (&["p.yaml", "-p", "day=monday", "-p", "n=two"], "the value of parameter `n`"),
         (&["p.yaml", "-p", "day=monday", "-p", "m=1"], "has no parameter `m`"),
         (&["wrong.yaml", "-p", "day=monday"], "stpes"),
+        (&["p.yaml", "-p", "day=monday", "--priority", "1001"], "the priority is 1001"),
+        (&["p.yaml", "-p", "day=monday", "--limit", "GPU=1"], "no lawful name of a limit"),
+        (&["p.yaml", "-p", "day=monday", "--limit", "gpu=0"], "of size 0 would ever start"),
     ] {
         let dry = run(&[args, &["--dry-run"]].concat());
         assert_eq!(dry, run(args));

@@ -29,6 +29,8 @@ pub struct Plan {
     pub arguments: BTreeMap<String, Json>,
     /// What the rest of the run does once a step has failed; never unspecified.
     pub failure_mode: FailureMode,
+    /// The run's priority.
+    pub priority: i32,
     /// The most attempts in flight at once.
     pub max_parallelism: Option<u32>,
     /// The least time between two starts of attempts.
@@ -181,6 +183,7 @@ impl Plan {
                 FailureMode::Unspecified => FailureMode::ContinueOnFailure,
                 mode => mode,
             },
+            priority: pipeline.priority,
             max_parallelism: more_than_0(pipeline.max_parallelism),
             start_gap: duration(pipeline.start_gap.as_ref()).filter(|gap| !gap.is_zero()),
             timeout: duration(pipeline.timeout.as_ref()),

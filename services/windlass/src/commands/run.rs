@@ -9,6 +9,7 @@ use windlass_client::{
 };
 use windlass_proto::id::RunId;
 use windlass_service::signal::EndSignals;
+use windlass_submitter::check_limit;
 
 use super::{end_signals, plan};
 use crate::{
@@ -47,6 +48,9 @@ pub(super) async fn run(
     warnings: Warnings,
 ) -> Result<Exit, Failure> {
     let request = submission::request(&args.submission, &BaseDir::OfFile)?;
+    for (name, size) in &args.limits {
+        check_limit(name, Some(*size), None).map_err(InputError::from)?;
+    }
     if args.submission.dry_run {
         return plan::tell(&request, format);
     }

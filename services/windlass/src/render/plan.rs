@@ -52,10 +52,12 @@ fn facts_of_run(plan: &Plan, directory: Option<&str>) -> Vec<(&'static str, Stri
         plan.start_gap.map(|gap| format!("{} between starts", time::length(gap))),
         plan.timeout.map(|timeout| format!("{} in all", time::length(timeout))),
     ];
+    let priority = if plan.priority == 0 { String::new() } else { plan.priority.to_string() };
     let mut facts = vec![
         ("arguments", arguments.collect::<Vec<_>>().join(", ")),
         ("directory", directory.unwrap_or_default().to_owned()),
         ("limits", limits.into_iter().flatten().collect::<Vec<_>>().join(", ")),
+        ("priority", priority),
         ("failures", after_failure(plan.failure_mode).to_owned()),
     ];
     facts.retain(|(_, value)| !value.is_empty());
@@ -208,6 +210,9 @@ mod tests {
     #[test]
     fn a_plan_shows_the_steps_in_order_with_their_command_lines_and_limits() {
         insta::assert_snapshot!("plan", plan(&samples::plan(), &samples::theme()));
+        let urgent = Plan { priority: 7, ..samples::plan() };
+        let urgent = plan(&urgent, &samples::theme());
+        assert!(urgent.contains("\n  priority   7\n"), "{urgent}");
     }
 
     #[test]
