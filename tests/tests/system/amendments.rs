@@ -305,6 +305,6 @@ async fn the_command_gives_values_by_their_parameters_types_and_shows_what_is_in
     }
     let (_, shown) = windlass(&["get", &run, "--output", "json"]).await;
     let document: serde_json::Value = serde_json::from_str(&shown).unwrap();
-    let limits = json!({"max_parallelism": 3, "timeout_seconds": 0.0});
+    let limits = json!({"max_parallelism": 3, "timeout_seconds": null});
     assert_eq!(document["run"]["changed_limits"], limits, "{shown}");
 }

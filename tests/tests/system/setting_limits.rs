@@ -68,9 +68,17 @@ async fn the_command_sets_shows_lists_and_forgets_limits() {
     assert_eq!(shown["holders"], serde_json::json!([]));
     let (_, said) = windlass("limit unset gpu --namespace team").await;
     assert_eq!(said, "gpu: 1 at once (not set); nobody holds it\n");
-    for line in ["limit set gpu --size 0", "limit set gpu --rate 0/1m", "limit set gpu"] {
+    let (_, said) = windlass("limit set api --rate 10/1m").await;
+    assert_eq!(said, "api: any at once, 10 starts in 1 min; nobody holds it\n");
+    for (line, says) in [
+        ("limit set gpu --size 0", "must be at least 1"),
+        ("limit set gpu --size=-3", "a whole number from 1 to 1000000"),
+        ("limit set gpu --size -3", "a whole number from 1 to 1000000"),
+        ("limit set gpu --rate 0/1m", "must be at least 1"),
+        ("limit set gpu", "Usage: windlass limit set"),
+    ] {
         let (code, said) = windlass(line).await;
-        assert_eq!(code, Some(2), "{said}");
+        assert!(code == Some(2) && said.contains(says), "{said}");
     }
 }
 
@@ -93,6 +101,18 @@ fn a_run_without_a_server_is_given_sizes_on_its_command_line() {
     };
     let output = run("pair=2");
     assert!(output.status.success(), "{output:?}");
+    let warned = |output: &Output| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        said.contains("warning: --limit par: no step of the pipeline names this limit")
+    };
+    assert!(!warned(&output), "{output:?}");
+    fs::write(
+        dir.path().join("pipeline.yaml"),
+        "name: one\nsteps:\n  a: {limits: pair, run: ':'}\n",
+    )
+    .unwrap();
+    let output = run("par=2");
+    assert!(output.status.success() && warned(&output), "{output:?}");
     let output = run("pair=0");
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");

@@ -1,6 +1,6 @@
 //! The file format as types. The documentation of their fields is what editors show to people who write a pipeline.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::{
@@ -9,10 +9,11 @@ use super::{
     entry::{ApprovalEntry, ParameterEntry, RetryEntry, When},
     for_each::{ForEachEntry, Items},
     outputs::OutputsEntry,
-    quantity::{Duration, Memory, signed_number, whole_number},
+    quantity::{Duration, Memory, priority, whole_number},
     rules::{ExitCodes, Signal},
     yaml::present,
 };
+use crate::limits;
 
 /// A pipeline: steps, and in which order they run.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -45,7 +46,7 @@ pub(crate) struct Pipeline {
     #[serde(default)]
     pub(crate) timeout: Option<Duration>,
     /// Where room is short, steps of runs with a higher one start first; 0 by default.
-    #[serde(default, deserialize_with = "signed_number")]
+    #[serde(default, deserialize_with = "priority")]
     #[schemars(range(min = -1000, max = 1000))]
     pub(crate) priority: Option<i32>,
     /// `false` switches the cache of all steps off.
@@ -229,9 +230,18 @@ pub(crate) struct Step {
     #[serde(default, deserialize_with = "present")]
     pub(crate) cache: Option<CacheEntry>,
     /// Names of limits that all runs of a namespace share, which an attempt holds from its start to its end; a single name, or
-    /// a list.
+    /// a list of at most 8.
     #[serde(default)]
+    #[schemars(schema_with = "limit_names")]
     pub(crate) limits: OneOrMany,
+}
+
+fn limit_names(_: &mut SchemaGenerator) -> Schema {
+    let name = json_schema!({"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$"});
+    json_schema!({"anyOf": [
+        name,
+        {"type": "array", "items": name, "maxItems": limits::NAMED_LIMITS},
+    ]})
 }
 
 /// What a result depends on besides the program with its arguments and variables, in the long form.

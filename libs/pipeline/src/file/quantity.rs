@@ -68,11 +68,11 @@ pub(crate) fn whole_number<'de, D: Deserializer<'de>>(
     Ok(number.map(|number| u32::try_from(number).expect("it is in the range")))
 }
 
-/// Reads a whole number that may be less than 0; nothing is none.
-pub(crate) fn signed_number<'de, D: Deserializer<'de>>(
+/// Reads a priority; nothing is none.
+pub(crate) fn priority<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i32>, D::Error> {
-    let range = WholeNumber { least: i32::MIN.into(), most: i32::MAX.into() };
+    let range = WholeNumber { least: (-limits::PRIORITY).into(), most: limits::PRIORITY.into() };
     let number = deserializer.deserialize_any(range)?;
     Ok(number.map(|number| i32::try_from(number).expect("it is in the range")))
 }

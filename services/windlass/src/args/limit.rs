@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use jiff::{SpanRelativeTo, fmt::friendly::SpanParser};
 
 use super::ServerArgs;
@@ -21,12 +21,13 @@ pub(crate) enum LimitCommand {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example: windlass limit set gpu --size 4")]
+#[command(group = ArgGroup::new("allowed").args(["size", "rate"]).required(true).multiple(true))]
 pub(crate) struct SetLimitArgs {
     #[command(flatten)]
     pub(crate) limit: OneLimitArgs,
 
     /// How many steps may hold it at once; any number where only --rate is given
-    #[arg(long, value_name = "N", required_unless_present = "rate")]
+    #[arg(long, value_name = "N", value_parser = size, allow_negative_numbers = true)]
     pub(crate) size: Option<u32>,
 
     /// How many steps may start in a period, such as `10/1m` or `100/h`; any number unless given
@@ -69,6 +70,14 @@ pub(crate) struct RateArg {
     pub(crate) period: Duration,
 }
 
+/// How large a size is, and that it is more than nothing, is the server's to say.
+fn size(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| {
+        "write a whole number from 1 to 1000000: so many steps may hold the limit at once"
+            .to_owned()
+    })
+}
+
 /// `10/1m`, or `10/m`.
 fn rate(text: &str) -> Result<RateArg, String> {
     static PARSER: SpanParser = SpanParser::new();
@@ -107,6 +116,14 @@ mod tests {
         assert_eq!(rate("0/0s"), seconds(0, 0), "what is too little is the server's to say");
         for wrong in ["", "10", "/s", "10/", "10/-1s", "-1/s", "10/1month", "a/b", "10/1m/s"] {
             assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_a_whole_number() {
+        assert_eq!((size("4"), size("0")), (Ok(4), Ok(0)), "what is too little is the server's");
+        for wrong in ["", "-3", "many", "1.5", "4294967296"] {
+            assert!(size(wrong).unwrap_err().contains("from 1 to 1000000"), "{wrong}");
         }
     }
 

@@ -224,8 +224,16 @@ pub(crate) fn show_plain_usage(error: &mut clap::Error, arguments: &[OsString]) 
     }
     let mut root = Cli::command();
     root.build();
-    let name = arguments.iter().skip(1).find(|argument| root.find_subcommand(argument).is_some());
-    if let Some(command) = name.and_then(|name| root.find_subcommand_mut(name)) {
+    let mut command = &mut root;
+    let mut is_found = false;
+    // A command may have commands of its own, such as `limit set`.
+    for argument in arguments.iter().skip(1) {
+        if command.find_subcommand(argument).is_some() {
+            command = command.find_subcommand_mut(argument).expect("it was found");
+            is_found = true;
+        }
+    }
+    if is_found {
         let usage = command.render_usage();
         error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
     }
@@ -284,6 +292,17 @@ mod tests {
           <RUN>
 
         Usage: windlass get [OPTIONS] <RUN>
+
+        For more information, try '--help'.
+        ");
+        let words: Vec<_> = ["windlass", "limit", "set", "gpu"].map(OsString::from).into();
+        let mut error = Cli::try_parse_from(&words).unwrap_err();
+        show_plain_usage(&mut error, &words);
+        insta::assert_snapshot!(error.render().to_string(), @r"
+        error: the following required arguments were not provided:
+          <--size <N>|--rate <STARTS/PERIOD>>
+
+        Usage: windlass limit set [OPTIONS] <--size <N>|--rate <STARTS/PERIOD>> <NAME>
 
         For more information, try '--help'.
         ");

@@ -55,6 +55,9 @@ pub(super) async fn run(
         return plan::tell(&request, format);
     }
     refuse_approvals(&request)?;
+    if format == OutputFormat::Text {
+        warn_of_unnamed(&args.limits, &request);
+    }
     let mut signals = end_signals()?;
     let state = match args.state_dir {
         Some(dir) => StateDir::Persistent(std::path::absolute(&dir).unwrap_or(dir)),
@@ -106,6 +109,30 @@ fn first_approval(steps: &[Step]) -> Option<&str> {
         Some(Work::Group(group)) => first_approval(&group.steps),
         Some(Work::Branches(branches)) => first_approval(&branches.branches),
         Some(Work::Task(_)) | None => None,
+    })
+}
+
+/// Warns of limits on the command line that no step names: most likely the name is wrong, and another limit stays as it was.
+fn warn_of_unnamed(limits: &[(String, u32)], request: &SubmitRunRequest) {
+    let pipeline = request.pipeline.iter();
+    let lists: Vec<_> =
+        pipeline.flat_map(|pipeline| [&pipeline.steps, &pipeline.exit_steps]).collect();
+    for (name, _) in limits {
+        if !lists.iter().any(|steps| names_limit(steps, name)) {
+            output::note(&format!(
+                "warning: --limit {name}: no step of the pipeline names this limit; see `limits` of its steps"
+            ));
+        }
+    }
+}
+
+/// Whether a step of a list, or of what lies in it, names a limit.
+fn names_limit(steps: &[Step], name: &str) -> bool {
+    steps.iter().any(|step| match &step.work {
+        Some(Work::Task(task)) => task.limits.iter().any(|limit| limit == name),
+        Some(Work::Group(group)) => names_limit(&group.steps, name),
+        Some(Work::Branches(branches)) => names_limit(&branches.branches, name),
+        Some(Work::Approval(_)) | None => false,
     })
 }
 

@@ -33,11 +33,13 @@ pub(crate) struct RunDocument {
     changed_limits: Option<LimitsDocument>,
 }
 
-/// Limits that are other than the pipeline's: null where the pipeline's holds, 0 where there is none.
+/// Limits that are other than the pipeline's: those alone, so that null means that there is none.
 #[derive(Debug, Serialize)]
 struct LimitsDocument {
-    max_parallelism: Option<u32>,
-    timeout_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_parallelism: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_seconds: Option<Json>,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,8 +134,13 @@ impl From<&v1::ChangedLimits> for LimitsDocument {
     fn from(limits: &v1::ChangedLimits) -> Self {
         let timeout = limits.timeout.and_then(|it| std::time::Duration::try_from(it).ok());
         Self {
-            max_parallelism: limits.max_parallelism,
-            timeout_seconds: timeout.map(|timeout| timeout.as_secs_f64()),
+            max_parallelism: limits.max_parallelism.map(|most| match most {
+                0 => Json::Null,
+                most => most.into(),
+            }),
+            timeout_seconds: timeout.map(|timeout| {
+                if timeout.is_zero() { Json::Null } else { timeout.as_secs_f64().into() }
+            }),
         }
     }
 }
@@ -222,6 +229,15 @@ mod tests {
         let steps: Vec<StepDocument> =
             samples::steps_of_failed_run().iter().map(Into::into).collect();
         insta::assert_snapshot!("step", serde_json::to_string_pretty(&steps[1]).unwrap());
+        let changed = |max_parallelism, seconds: Option<i64>| {
+            let timeout = seconds.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
+            let changed = v1::ChangedLimits { max_parallelism, timeout };
+            serde_json::to_value(LimitsDocument::from(&changed)).unwrap()
+        };
+        assert_eq!(changed(Some(0), None), serde_json::json!({"max_parallelism": null}));
+        assert_eq!(changed(None, Some(0)), serde_json::json!({"timeout_seconds": null}));
+        let both = serde_json::json!({"max_parallelism": 3, "timeout_seconds": 60.0});
+        assert_eq!(changed(Some(3), Some(60)), both);
         let attempt = AttemptDocument::from(&samples::attempts()[0]);
         insta::assert_snapshot!("attempt", serde_json::to_string_pretty(&attempt).unwrap());
         let placed = AttemptDocument::from(&samples::attempts_on_hosts()[0]);

@@ -29,12 +29,13 @@ pub(crate) fn limits(limits: &[Limit], theme: &Theme) -> String {
 
 /// `gpu: 4 at once, 10 starts in 1 min; 3 steps hold it, and 2 wait`
 pub(crate) fn limit_line(limit: &Limit, theme: &Theme) -> String {
-    let size = limit.size.map(|size| format!("{} at once", words::number(size as usize)));
+    let size = limit.size.map_or_else(|| "any".to_owned(), |size| words::number(size as usize));
+    let size = format!("{size} at once");
     let starts = limit.rate.map(|rate_| {
         let word = if rate_.starts == 1 { "start" } else { "starts" };
         rate(limit).replacen(" in ", &format!(" {word} in "), 1)
     });
-    let allowed: Vec<_> = size.into_iter().chain(starts).collect();
+    let allowed: Vec<_> = std::iter::once(size).chain(starts).collect();
     let note = if limit.is_set { "" } else { " (not set)" };
     let hold = match limit.held {
         0 => "nobody holds it".to_owned(),
