@@ -169,7 +169,7 @@ const FRACTION_BITS: u32 = 24;
 pub struct RulesIndex(pub(crate) u32);
 
 /// A list of named limits of a graph: see [`GraphBuilder::add_limits`](crate::graph::GraphBuilder::add_limits).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LimitsIndex(pub(crate) u32);
 
 /// What is done about some failures. The first rule of a list that lists a failure decides; where none does, the step is tried

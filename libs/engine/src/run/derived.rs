@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use super::timers;
+use super::{lines::Lines, timers};
 use crate::{
     graph::NodeKind,
     layout::{Expansion, Holder, Item, Layout},
@@ -18,9 +18,10 @@ pub(super) struct Derived {
     /// For each step that has not ended, for how many things it waits: dependencies that have not ended, and that what holds
     /// it opens. 0 for all others.
     pub(super) waiting_on: Vec<u32>,
-    /// The steps in state Ready that have no named limits, and those that have.
+    /// The steps in state Ready that have no named limits.
     pub(super) ready: BTreeSet<StepIndex>,
-    pub(super) ready_limited: BTreeSet<StepIndex>,
+    /// Those that have some, ready and in line.
+    pub(super) lines: Lines,
     /// When something is due of a step.
     pub(super) timers: BTreeSet<(Timestamp, StepIndex)>,
     /// How many of the pipeline's steps have not ended, and how many of its exit steps.
@@ -85,9 +86,7 @@ impl Derived {
                 Holder::Step(_) | Holder::Item(_) => {}
             }
         }
-        if this.state == StepState::Ready {
-            self.ready_like(step, layout).insert(step);
-        }
+        self.queue(step, [StepState::Waiting, this.state], layout);
         if let Some(due) = timers::due(this, layout.graph().step_policy(layout.node(step))) {
             self.timers.insert((due, step));
         }
@@ -105,11 +104,7 @@ impl Derived {
         layout: &Layout,
         steps: &[StepRecord],
     ) {
-        match (old.state == StepState::Ready, new.state == StepState::Ready) {
-            (true, false) => drop(self.ready_like(step, layout).remove(&step)),
-            (false, true) => drop(self.ready_like(step, layout).insert(step)),
-            (true, true) | (false, false) => {}
-        }
+        self.queue(step, [old.state, new.state], layout);
         let policy = layout.graph().step_policy(layout.node(step));
         let (was_due, is_due) = (timers::due(old, policy), timers::due(new, policy));
         if was_due != is_due {
@@ -127,17 +122,20 @@ impl Derived {
         }
     }
 
-    /// Where a step belongs that is ready.
-    fn ready_like(&mut self, step: StepIndex, layout: &Layout) -> &mut BTreeSet<StepIndex> {
-        match layout.graph().limits(layout.node(step)) {
-            Some(_) => &mut self.ready_limited,
-            None => &mut self.ready,
+    /// Keeps up with who is ready and who stands in line.
+    fn queue(&mut self, step: StepIndex, [old, new]: [StepState; 2], layout: &Layout) {
+        let limits = layout.graph().step_policy(layout.node(step)).limits;
+        match (limits, old == StepState::Ready, new == StepState::Ready) {
+            (Some(limits), _, _) => self.lines.follow(step, limits, [old, new], layout),
+            (None, true, false) => drop(self.ready.remove(&step)),
+            (None, false, true) => drop(self.ready.insert(step)),
+            (None, true, true) | (None, false, false) => {}
         }
     }
 
     /// How many steps are ready.
     pub(super) fn ready_count(&self) -> usize {
-        self.ready.len() + self.ready_limited.len()
+        self.ready.len() + self.lines.ready_count()
     }
 
     /// Looks at what an open step holds.
@@ -246,7 +244,8 @@ impl Derived {
 
     /// The loop of which an item is to begin, and that item.
     pub(super) fn next_item(&self) -> Option<Item> {
-        let (_, step) = self.loops.first()?;
+        // Some only wait for places in lines that others have filled.
+        let (_, step) = self.loops.iter().find(|(_, step)| !self.lines.hold_back(*step))?;
         let index = self.inside.get(step)?.next_item;
         Some(Item { of: *step, index })
     }
@@ -304,7 +303,8 @@ impl Derived {
     /// Bytes on the heap; allocations counted as they are used.
     pub(super) fn heap_bytes(&self) -> usize {
         size_of_val(self.waiting_on.as_slice())
-            + self.ready_count() * size_of::<StepIndex>()
+            + self.ready.len() * size_of::<StepIndex>()
+            + self.lines.heap_bytes()
             + self.timers.len() * size_of::<(Timestamp, StepIndex)>()
             + self.inside.len() * size_of::<(StepIndex, Inside)>()
             + self.items.len() * size_of::<(Item, u32)>()

@@ -65,9 +65,8 @@ impl Run {
 
     /// The ready step whose turn it is.
     fn next_ready(&self) -> Option<StepIndex> {
-        let Derived { ready, ready_limited, .. } = &self.derived;
-        let limited = ready_limited.first().filter(|_| !self.lines_are_full());
-        ready.first().into_iter().chain(limited).min().copied()
+        let Derived { ready, lines, .. } = &self.derived;
+        ready.first().copied().into_iter().chain(lines.next()).min()
     }
 
     fn begin_next_item(&mut self, now: Timestamp, out: &mut Output) {
@@ -85,17 +84,11 @@ impl Run {
             .policy()
             .max_parallelism
             .is_none_or(|limit| self.record.taken() < limit.get());
-        let has_more = if self.derived.ready_limited.is_empty() {
-            !self.derived.loops.is_empty()
-        } else {
-            // Items would only add to those that find no place in their lines.
-            !self.lines_are_full()
-        };
         matches!(self.record.state, RunState::Running | RunState::Exiting)
             && self.record.paused_at.is_none()
-            && (has_more || !self.derived.ready.is_empty())
             && below_limit
             && !self.next_start_is_taken()
+            && (self.next_ready().is_some() || self.derived.next_item().is_some())
     }
 
     /// How many attempts are ordered of which no launcher has said that they exist.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Run, derived::has_begun, limits::BLOCKED_MAX};
+use super::{Run, derived::has_begun, lines::BLOCKED_MAX};
 use crate::{
     graph::NodeKind,
     layout::{Holder, Item},
@@ -75,7 +75,8 @@ pub enum Obstacle {
         /// All of them, those included that are free.
         names: Arc<[Arc<str>]>,
     },
-    /// As many steps of the run as may wait for named limits at once do.
+    /// As many steps of the run with the same named limits stand in line as may; of an item that has not begun: steps of the
+    /// items before it wait for that.
     LinesFull(u32),
     /// It may start, and there is no room: schedulers order no more attempts than launchers confirm.
     Room,
@@ -128,7 +129,7 @@ impl Run {
             StepState::Waiting => self.why_waiting(step, now),
             StepState::Ready => {
                 let mut obstacles = self.what_holds_back(now);
-                if self.limits(step).is_some() && self.lines_are_full() {
+                if self.finds_line_full(step) {
                     obstacles.push(Obstacle::LinesFull(BLOCKED_MAX));
                 }
                 or_room(obstacles)
@@ -273,6 +274,11 @@ impl Run {
             return obstacles;
         }
         let mut others = self.what_holds_back(now);
+        if self.derived.lines.hold_back(item.of) {
+            obstacles.push(Obstacle::LinesFull(BLOCKED_MAX));
+            obstacles.extend(others);
+            return obstacles;
+        }
         if others.is_empty() && self.derived.ready_count() > 0 {
             others.push(Obstacle::ReadyFirst(self.derived.ready_count()));
         }

@@ -13,9 +13,6 @@ use crate::{
     time::Timestamp,
 };
 
-/// How many steps of a run stand in line for limits at most, so that a wide run does not fill the lines.
-pub(super) const BLOCKED_MAX: u32 = 1000;
-
 impl Run {
     /// The named limits of a step; none where it has none.
     pub fn limits(&self, step: StepIndex) -> Option<&Arc<[Arc<str>]>> {
@@ -120,9 +117,10 @@ impl Run {
         }));
     }
 
-    /// Whether no step more may be put in line for limits.
-    pub(super) fn lines_are_full(&self) -> bool {
-        self.record.count(StepState::Blocked) >= BLOCKED_MAX
+    /// Whether a step has limits for which as many stand in line as may.
+    pub(super) fn finds_line_full(&self, step: StepIndex) -> bool {
+        let limits = self.graph().step_policy(self.layout.node(step)).limits;
+        limits.is_some_and(|limits| self.derived.lines.is_full(limits))
     }
 
     /// Whether a step that waits for its limits has the next start. Only where starts have a gap between them: a grant may

@@ -23,6 +23,7 @@ mod ended;
 mod explain;
 mod facts;
 mod limits;
+mod lines;
 mod order;
 mod retry;
 mod stop;

@@ -121,3 +121,26 @@ fn a_run_stands_in_line_with_a_thousand_steps_and_lets_others_pass() {
     play.acts("2 grant l.7.a#1; go");
     assert_eq!(counts(&play), [1000, 1003, 1]);
 }
+
+#[test]
+fn who_finds_its_line_full_is_in_nobodys_way() {
+    let mut play = check(
+        "l:items=1200 m:items=2 c:limit=gpu @l* a:limit=db @m* d:limit=gpu e",
+        "0 submit => RUNNING l=open(1200 items) m=open(2 items) c=ready",
+    );
+    play.acts("1 go");
+    let state = |play: &super::notation::Play, path| play.step(path).state;
+    assert_eq!(state(&play, "l.1000.a"), StepState::Ready);
+    assert_eq!(state(&play, "l.1001.a"), StepState::Waiting);
+    for path in ["c", "m.0.d", "m.1.d"] {
+        assert_eq!(state(&play, path), StepState::Blocked, "{path}");
+    }
+    for path in ["m.0.e", "m.1.e"] {
+        assert_eq!(state(&play, path), StepState::Queued, "{path}");
+    }
+    let waits = play.run.explain(play.index("l.1001.a"), at(1));
+    assert!(
+        matches!(waits[..], [Obstacle::ItemNotBegun { .. }, Obstacle::LinesFull(1000)]),
+        "{waits:?}"
+    );
+}

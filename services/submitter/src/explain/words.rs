@@ -58,7 +58,8 @@ impl Words<'_> {
             Obstacle::LoopParallelism { of, most, under_way, first } => {
                 let items: Vec<_> = first.iter().map(ToString::to_string).collect();
                 let items = list(&items, *under_way as usize);
-                format!("`{}` may have {most} items under way (max_parallelism), and has {under_way}: {items}", path(of))
+                let most = count(*most, "item", "items");
+                format!("`{}` may have {most} under way (max_parallelism), and has {under_way}: {items}", path(of))
             }
             Obstacle::ReadyFirst(ready) => {
                 let ready = u32::try_from(*ready).unwrap_or(u32::MAX);
@@ -75,7 +76,8 @@ impl Words<'_> {
             }
             Obstacle::MaxParallelism { most, in_flight, first } => {
                 let steps = list(&self.paths(first), *in_flight as usize);
-                format!("the run may have {most} attempts in flight (max_parallelism), and has {in_flight}: {steps}")
+                let most = count(*most, "attempt", "attempts");
+                format!("the run may have {most} in flight (max_parallelism), and has {in_flight}: {steps}")
             }
             Obstacle::StartGap(_) => {
                 "the least time between two starts of the run (start_gap) has not passed".to_owned()
@@ -85,16 +87,17 @@ impl Words<'_> {
                 let limits = if names.len() == 1 { "limit" } else { "limits" };
                 format!("it stands in line for {limits} {}", list(&names, names.len()))
             }
-            Obstacle::LinesFull(most) => {
-                format!("{most} steps of the run stand in line for named limits, and no more may at once")
-            }
+            Obstacle::LinesFull(most) => format!(
+                "{most} steps of the run with the same limits stand in line, and no more may at once; the next ones follow as these \
+                 start"
+            ),
             Obstacle::NextStart(step) => format!(
                 "the run has a least time between two starts (start_gap), and the next start is that of `{}`, which stands in line \
                  for named limits",
                 path(step)
             ),
-            Obstacle::Room => "it may start, and waits for room: no more attempts are ordered at once than launchers take; if that \
-                               lasts, see whether launchers run and have free slots"
+            Obstacle::Room => "it may start, and waits for room: no more attempts are ordered at once than launchers take, and runs of \
+                               higher priority come first; if that lasts, see whether launchers run and have free slots"
                 .to_owned(),
             Obstacle::Retry { .. } => {
                 format!("its latest attempt failed, and the next one waits for its delay: {why}")

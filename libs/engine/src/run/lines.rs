@@ -1,0 +1,112 @@
+//! The lines for named limits in which steps of a run stand, or want to: kept so that no event costs more than what it changes.
+//!
+//! Steps with the same limits have a line of their own here, so that many who want one limit are not in the way of others.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::{
+    layout::{Holder, Item, Layout},
+    policy::LimitsIndex,
+    record::{StepIndex, StepState},
+};
+
+/// How many steps of a run with the same limits stand in line at most, so that a wide run does not fill the lines of all runs.
+pub(super) const BLOCKED_MAX: u32 = 1000;
+
+/// By their limits, steps that have any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Lines {
+    /// Those in state Ready; none of the sets is empty.
+    ready: BTreeMap<LimitsIndex, BTreeSet<StepIndex>>,
+    /// How many are in state Blocked; none of them is 0.
+    blocked: BTreeMap<LimitsIndex, u32>,
+    /// How many ready ones lie in a loop; none of them is 0.
+    ready_in: HashMap<StepIndex, u32>,
+}
+
+impl Lines {
+    /// Keeps up with a step that goes from one state to another.
+    pub(super) fn follow(
+        &mut self,
+        step: StepIndex,
+        limits: LimitsIndex,
+        [old, new]: [StepState; 2],
+        layout: &Layout,
+    ) {
+        if old == new {
+            return;
+        }
+        match [old, new].map(|state| state == StepState::Ready) {
+            [true, false] => {
+                if let Some(ready) = self.ready.get_mut(&limits)
+                    && ready.remove(&step)
+                    && ready.is_empty()
+                {
+                    self.ready.remove(&limits);
+                }
+                self.count_in_loops(step, layout, |count| count - 1);
+            }
+            [false, true] => {
+                self.ready.entry(limits).or_default().insert(step);
+                self.count_in_loops(step, layout, |count| count + 1);
+            }
+            [_, _] => {}
+        }
+        match [old, new].map(|state| state == StepState::Blocked) {
+            [true, false] => {
+                let blocked = self.blocked.entry(limits).or_insert(1);
+                *blocked -= 1;
+                if *blocked == 0 {
+                    self.blocked.remove(&limits);
+                }
+            }
+            [false, true] => *self.blocked.entry(limits).or_default() += 1,
+            [_, _] => {}
+        }
+    }
+
+    fn count_in_loops(&mut self, mut step: StepIndex, layout: &Layout, change: fn(u32) -> u32) {
+        loop {
+            step = match layout.holder(step) {
+                Holder::Run | Holder::Exit => return,
+                Holder::Step(holder) => holder,
+                Holder::Item(Item { of, .. }) => {
+                    let count = self.ready_in.entry(of).or_default();
+                    *count = change(*count);
+                    if *count == 0 {
+                        self.ready_in.remove(&of);
+                    }
+                    of
+                }
+            };
+        }
+    }
+
+    /// The ready step that is to be put in line next.
+    pub(super) fn next(&self) -> Option<StepIndex> {
+        let open = self.ready.iter().filter(|(limits, _)| !self.is_full(**limits));
+        open.filter_map(|(_, ready)| ready.first().copied()).min()
+    }
+
+    /// Whether no more steps with these limits may be put in line.
+    pub(super) fn is_full(&self, limits: LimitsIndex) -> bool {
+        self.blocked.get(&limits).is_some_and(|blocked| *blocked >= BLOCKED_MAX)
+    }
+
+    /// Whether steps of a loop wait for a place in their lines: further items would only add to them.
+    pub(super) fn hold_back(&self, of: StepIndex) -> bool {
+        self.ready_in.contains_key(&of)
+    }
+
+    /// How many steps with limits are ready.
+    pub(super) fn ready_count(&self) -> usize {
+        self.ready.values().map(BTreeSet::len).sum()
+    }
+
+    /// Bytes on the heap; allocations counted as they are used.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.ready_count() * size_of::<StepIndex>()
+            + self.blocked.len() * size_of::<(LimitsIndex, u32)>()
+            + self.ready_in.len() * size_of::<(StepIndex, u32)>()
+    }
+}
