@@ -14,6 +14,7 @@ use windlass_store::StoreError;
 use crate::{
     claims::{Claims, Place},
     hosts::Hosts,
+    list_files::StillReading,
     runtime::{AttemptKey, Report, ReportSender, Runtime},
 };
 
@@ -34,6 +35,8 @@ pub(crate) enum AttemptsError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Bus(#[from] BusError),
+    #[error(transparent)]
+    StillReading(#[from] StillReading),
 }
 
 impl AttemptsError {
@@ -42,6 +45,7 @@ impl AttemptsError {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Bus(error) => error.is_retryable(),
+            Self::StillReading(_) => true,
         }
     }
 }

@@ -27,6 +27,7 @@ use windlass_store::{Store, StoreError};
 
 use crate::{
     list_files::{ListError, ListReader},
+    plan::PlanError,
     runtime::AttemptKey,
 };
 
@@ -80,7 +81,7 @@ impl<'a> KnownRun<'a> {
         store: &dyn Store,
         list_files: &ListReader,
         run: RunId,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, PlanError> {
         let Missing { steps, ran_out, items } = self.missing.take();
         let has_learnt = !(steps.is_empty() && ran_out.is_empty() && items.is_empty());
         if !steps.is_empty() {
@@ -96,7 +97,7 @@ impl<'a> KnownRun<'a> {
             (list, read)
         });
         for (list, read) in future::join_all(items).await {
-            self.items.entry(list).or_default().extend(read);
+            self.items.entry(list).or_default().extend(read?);
         }
         Ok(has_learnt)
     }

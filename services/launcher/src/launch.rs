@@ -203,6 +203,7 @@ impl<R: Runtime> Launches<R> {
         let planned = match planned {
             Ok(planned) => planned,
             Err(PlanError::Store(error)) => return Err(error.into()),
+            Err(PlanError::StillReading(error)) => return Err(error.into()),
             Err(error) => {
                 for key in keys {
                     self.report_unstartable(*key, &error);

@@ -25,7 +25,7 @@ use windlass_store::{CACHE_TTL, RunView, Store, StoreError};
 
 use crate::{
     known::KnownRun,
-    list_files::{ListError, ListReader},
+    list_files::{ListError, ListReader, StillReading},
     runtime::{AttemptKey, AttemptSpec, CacheUse},
 };
 
@@ -55,6 +55,8 @@ pub(crate) enum PlanError {
     Missing(#[from] MissingValue),
     #[error(transparent)]
     ListFile(#[from] ListError),
+    #[error(transparent)]
+    StillReading(#[from] StillReading),
     #[error(transparent)]
     Expansion(#[from] ImpossibleExpansion),
 }

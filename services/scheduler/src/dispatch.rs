@@ -50,6 +50,12 @@ impl Partition {
                 launched
             });
         }
+        let asks = decisions.values().flat_map(|decision| &decision.output.effects);
+        let mut asks = asks.filter(|effect| matches!(effect, Effect::Acquire(_)));
+        // Those that have to wait in line leave the room that was kept for them.
+        if self.cache.is_hungry() && asks.next().is_some() {
+            self.looks_again = Some(now);
+        }
         // Those of limits that were granted, and of runs that were loaded, are among them.
         let ordered = decisions.values().flat_map(|decision| &decision.output.effects);
         let ordered = ordered.filter(|effect| matches!(effect, Effect::Launch(_))).count();

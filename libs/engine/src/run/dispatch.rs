@@ -14,11 +14,12 @@ const ITEMS_AT_ONCE: usize = 20_000;
 impl Run {
     /// Orders attempts of ready steps, in the order of their indexes: at most `room` of them, and no more than the run's
     /// limits allow. Where no step is ready, items of loops begin: no sooner, so that a loop costs nothing for the items that
-    /// there is no room for. A step with named limits is put in line for them instead. Tells how many attempts it ordered.
+    /// there is no room for. A step with named limits is put in line for them instead, which takes room, too: it may be granted
+    /// them at once. Tells how much room it took.
     pub fn dispatch(&mut self, room: usize, now: Timestamp, out: &mut Output) -> usize {
-        let (mut launched, mut begun) = (0, 0);
+        let (mut taken, mut begun) = (0, 0);
         self.begins_more = false;
-        while launched < room && self.may_launch() && self.gap_ends().is_none_or(|end| end <= now) {
+        while taken < room && self.may_launch() && self.gap_ends().is_none_or(|end| end <= now) {
             let Some(step) = self.next_ready() else {
                 if begun == ITEMS_AT_ONCE {
                     self.begins_more = true;
@@ -28,6 +29,7 @@ impl Run {
                 self.begin_next_item(now, out);
                 continue;
             };
+            taken += 1;
             if self.limits(step).is_some() {
                 self.block(step, now, out);
                 continue;
@@ -37,10 +39,9 @@ impl Run {
             self.set(step, queued, out);
             self.record.last_start_at = now;
             out.effects.push(Effect::Launch(AttemptRef { step, attempt }));
-            launched += 1;
         }
         self.conclude(now, out);
-        launched
+        taken
     }
 
     /// The record of a step whose next attempt begins its way in this state.

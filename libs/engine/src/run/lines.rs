@@ -10,8 +10,9 @@ use crate::{
     record::{StepIndex, StepState},
 };
 
-/// How many steps of a run with the same limits stand in line at most, so that a wide run does not fill the lines of all runs.
-pub(super) const BLOCKED_MAX: u32 = 1000;
+/// How many steps of a run with the same limits stand in line at most: so many that a limit is not idle while the run asks for
+/// more, and so few that a wide run leaves others their turns, and that not too many start at once where a limit is widened.
+pub(super) const BLOCKED_MAX: u32 = 100;
 
 /// By their limits, steps that have any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -221,9 +221,9 @@ impl<'a> World<'a> {
 
     fn dispatch(&mut self, room: usize, committed: bool) {
         self.call(committed, |run, now, out| {
-            let launched = run.dispatch(room, now, out);
-            let ordered = out.effects.iter().filter(|it| matches!(it, Effect::Launch(_)));
-            assert!(launched <= room && launched == ordered.count());
+            let taken = run.dispatch(room, now, out);
+            let ordered = |it: &&Effect| matches!(it, Effect::Launch(_) | Effect::Acquire(_));
+            assert!(taken <= room && taken == out.effects.iter().filter(ordered).count());
         });
     }
 

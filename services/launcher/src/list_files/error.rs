@@ -56,6 +56,12 @@ pub(crate) enum ListProblem {
     NotJson { line: u64, column: usize, what: String },
 }
 
+/// A file that is still being read, or for which the system has no descriptor now: whoever wants its items is to come again, and
+/// leaves the way free for others meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the list file {} is still being read", .0.display())]
+pub(crate) struct StillReading(pub(super) PathBuf);
+
 impl ListError {
     /// Whether it is the system's fault, not the file's: the same may be read later.
     pub(crate) fn is_passing(&self) -> bool {

@@ -30,11 +30,11 @@ use std::{
 use tokio::{
     sync::{Mutex as AsyncMutex, Semaphore},
     task::spawn_blocking,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use windlass_pipeline::list_file::ListFile;
 
-pub(crate) use self::error::ListError;
+pub(crate) use self::error::{ListError, StillReading};
 use self::{
     error::ListProblem,
     index::{Index, Items},
@@ -44,8 +44,8 @@ use crate::supervisor::shortage;
 /// How long an attempt waits for a list file: ten times what one of the largest takes on a disk of 200 MB/s.
 const READ_LIMIT: Duration = Duration::from_mins(1);
 
-/// How often a file is tried again that the system has no descriptor for.
-const SHORTAGE_INTERVAL: Duration = Duration::from_millis(250);
+/// How long it does so in one go: other attempts wait behind it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a file that was wrong is believed to be so without another look at what is in it.
 const BELIEVED: Duration = Duration::from_secs(10);
@@ -74,6 +74,8 @@ struct Slot {
     list: ListFile,
     /// Held by who reads it.
     checked: Arc<AsyncMutex<Checked>>,
+    /// Since when somebody waits for it who has not had an answer.
+    waited_for: Mutex<Option<Instant>>,
     /// Whether somebody has given up waiting for it.
     is_late: AtomicBool,
     /// Of its index.
@@ -104,6 +106,17 @@ impl Stamp {
             [metadata.dev(), metadata.ino(), metadata.len()].map(i128::from);
         Self([device, inode, size, changed, modified])
     }
+}
+
+impl Slot {
+    fn waited_for(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a file could not be opened only because too many are. That a file would have to be waited for is its own fault.
+fn lacks_descriptors(error: &io::Error) -> bool {
+    shortage::is_shortage(error) && error.kind() != io::ErrorKind::WouldBlock
 }
 
 impl Checked {
@@ -158,66 +171,68 @@ impl ListReader {
         &self,
         list: &ListFile,
         wanted: BTreeSet<u32>,
-    ) -> Vec<(u32, Result<serde_json::Value, ListError>)> {
+    ) -> Result<Vec<(u32, Result<serde_json::Value, ListError>)>, StillReading> {
         let failed = |problem| ListError { path: list.path.clone(), problem };
         let wanted = Arc::new(wanted);
         let slot = self.slot(list);
-        let read = self.read_for_sure(&slot, &wanted).await;
+        let read = self.read(&slot, &wanted).await;
         self.make_room();
         match read {
-            Ok(items) => {
-                items.into_iter().map(|(index, item)| (index, item.map_err(failed))).collect()
+            None => Err(StillReading(list.path.clone())),
+            Some(Ok(items)) => {
+                Ok(items.into_iter().map(|(index, item)| (index, item.map_err(failed))).collect())
             }
-            Err(problem) => {
-                wanted.iter().map(|index| (*index, Err(failed(problem.clone())))).collect()
-            }
-        }
-    }
-
-    /// Waits for as long as the system lacks what it takes to open a file.
-    async fn read_for_sure(
-        &self,
-        slot: &Arc<Slot>,
-        wanted: &Arc<BTreeSet<u32>>,
-    ) -> Result<Items, ListProblem> {
-        loop {
-            match self.read(slot, wanted).await {
-                Err(ListProblem::Unreadable(error)) if shortage::is_shortage(&error) => {
-                    shortage::tell(&error);
-                    sleep(SHORTAGE_INTERVAL).await;
-                }
-                done => return done,
+            Some(Err(problem)) => {
+                Ok(wanted.iter().map(|index| (*index, Err(failed(problem.clone())))).collect())
             }
         }
     }
 
+    /// What came of reading; none where it is not over, or the system lacks a descriptor for it.
     async fn read(
         &self,
         slot: &Arc<Slot>,
         wanted: &Arc<BTreeSet<u32>>,
-    ) -> Result<Items, ListProblem> {
+    ) -> Option<Result<Items, ListProblem>> {
         let is_read = slot.checked.try_lock().is_err();
         if is_read && slot.is_late.load(Relaxed) {
-            return Err(ListProblem::Late(READ_LIMIT));
+            return Some(Err(ListProblem::Late(READ_LIMIT)));
         }
-        let read = async {
-            let mut checked = slot.checked.clone().lock_owned().await;
-            slot.is_late.store(false, Relaxed);
-            let reader = self.readers.clone().acquire_owned().await.map_err(io::Error::other)?;
-            let (slot, wanted, dirs) = (slot.clone(), wanted.clone(), self.dirs.clone());
-            let read = spawn_blocking(move || {
-                let items = checked.read(&slot.list, dirs.as_deref(), &wanted);
-                slot.bytes.store(checked.bytes(), Relaxed);
-                // Held until here, also where nobody waits any more.
-                drop((checked, reader));
-                items
-            });
-            read.await.map_err(io::Error::from)?
-        };
-        timeout(READ_LIMIT, read).await.unwrap_or_else(|_| {
-            slot.is_late.store(true, Relaxed);
-            Err(ListProblem::Late(READ_LIMIT))
-        })
+        let since = *slot.waited_for().get_or_insert_with(Instant::now);
+        match timeout(PATIENCE, self.read_whole(slot, wanted)).await {
+            Ok(Err(ListProblem::Unreadable(error))) if lacks_descriptors(&error) => {
+                shortage::tell(&error);
+                return None;
+            }
+            Ok(done) => {
+                *slot.waited_for() = None;
+                return Some(done);
+            }
+            Err(_) if since.elapsed() < READ_LIMIT => return None,
+            Err(_) => {}
+        }
+        slot.is_late.store(true, Relaxed);
+        *slot.waited_for() = None;
+        Some(Err(ListProblem::Late(READ_LIMIT)))
+    }
+
+    /// Reads for as long as it takes. It is gone on with where nobody waits any more, so that the next one finds it done.
+    async fn read_whole(
+        &self,
+        slot: &Arc<Slot>,
+        wanted: &Arc<BTreeSet<u32>>,
+    ) -> Result<Items, ListProblem> {
+        let mut checked = slot.checked.clone().lock_owned().await;
+        slot.is_late.store(false, Relaxed);
+        let reader = self.readers.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (slot, wanted, dirs) = (slot.clone(), wanted.clone(), self.dirs.clone());
+        let read = spawn_blocking(move || {
+            let items = checked.read(&slot.list, dirs.as_deref(), &wanted);
+            slot.bytes.store(checked.bytes(), Relaxed);
+            drop((checked, reader));
+            items
+        });
+        read.await.map_err(io::Error::from)?
     }
 
     fn slot(&self, list: &ListFile) -> Arc<Slot> {
@@ -227,6 +242,7 @@ impl ListReader {
             Arc::new(Slot {
                 list: list.clone(),
                 checked: Arc::default(),
+                waited_for: Mutex::default(),
                 is_late: AtomicBool::new(false),
                 bytes: AtomicUsize::new(0),
             })

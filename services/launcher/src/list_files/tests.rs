@@ -25,12 +25,25 @@ fn file(dir: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
+/// Asks again until there is an answer.
+async fn until_read(
+    reader: &ListReader,
+    list: &ListFile,
+    wanted: BTreeSet<u32>,
+) -> Vec<(u32, Result<Value, ListError>)> {
+    loop {
+        if let Ok(items) = reader.items(list, wanted.clone()).await {
+            return items;
+        }
+    }
+}
+
 async fn items(
     reader: &ListReader,
     list: &ListFile,
     wanted: impl IntoIterator<Item = u32>,
 ) -> Vec<(u32, Result<Value, String>)> {
-    let items = reader.items(list, wanted.into_iter().collect()).await;
+    let items = until_read(reader, list, wanted.into_iter().collect()).await;
     items.into_iter().map(|(index, item)| (index, item.map_err(|it| it.to_string()))).collect()
 }
 
@@ -182,10 +195,14 @@ async fn who_waits_for_a_file_that_does_not_come_is_told_and_the_next_one_at_onc
     let list = list(&file(&dir, "list", "1\n"), 1);
     let reader = ListReader::new(None);
     let stuck = reader.slot(&list).checked.clone().lock_owned().await;
-    let late = reader.items(&list, [0].into()).await.remove(0).1.unwrap_err();
+    let asked = Instant::now();
+    assert!(reader.items(&list, [0].into()).await.is_err(), "others go before");
+    assert_eq!(asked.elapsed(), PATIENCE);
+    let late = until_read(&reader, &list, [0].into()).await.remove(0).1.unwrap_err();
+    assert!(asked.elapsed() >= READ_LIMIT);
     assert!(late.is_passing() && late.to_string().contains("within 60 s"), "{late}");
     let before = Instant::now();
-    reader.items(&list, [0].into()).await.remove(0).1.unwrap_err();
+    until_read(&reader, &list, [0].into()).await.remove(0).1.unwrap_err();
     assert_eq!(before.elapsed(), Duration::ZERO);
     drop(stuck);
     assert_eq!(item(&reader, &list, 0).await, Ok(json!(1)), "it is read again once it can be");
@@ -207,4 +224,12 @@ async fn lists_that_were_used_least_lately_make_room() {
     reader.lock()[1].bytes.store(1, Relaxed);
     reader.make_room();
     assert_eq!(reader.lock().len(), KEPT - 1);
+}
+
+/// Reading such a file never ends, and opening it without waiting says so.
+#[tokio::test]
+async fn a_file_that_would_have_to_be_waited_for_is_no_shortage() {
+    let would_wait = io::Error::from_raw_os_error(nix::errno::Errno::EAGAIN as i32);
+    let too_many = io::Error::from_raw_os_error(nix::errno::Errno::EMFILE as i32);
+    assert_eq!([would_wait, too_many].map(|it| lacks_descriptors(&it)), [false, true]);
 }

@@ -67,7 +67,7 @@ fn rare_obstacles() -> Vec<(Option<&'static str>, Obstacle)> {
         (None, Obstacle::StepsNotEnded(1)),
         (None, Obstacle::StartGap(at)),
         (None, Obstacle::Room),
-        (None, Obstacle::LinesFull(1000)),
+        (None, Obstacle::LinesFull(100)),
         (None, Obstacle::NextStart(StepIndex(0))),
         (None, Obstacle::Launcher(at)),
         (Some("north"), Obstacle::Launcher(at)),
