@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use windlass_engine::{
     layout::{Holder, Item},
-    output::{Effect, Output},
+    output::Output,
     reason::{FailureReason, Reason, StopCause},
     record::{StepIndex, StepState},
     run::{Obstacle, Run},

@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use clap::builder::NonEmptyStringValueParser;
 use jiff::SignedDuration;
 
 use super::{OneRunArgs, key_value};
@@ -13,7 +14,7 @@ pub(crate) struct RetryArgs {
     pub(crate) target: OneRunArgs,
 
     /// Also do this step again, whatever it had come to, with all that depends on it; also of a run that succeeded
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) from: Option<String>,
 
     /// Another value of a parameter: text as it is, everything else as JSON. Refused where a step that keeps its result has come
