@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use serde_json::{Map, Value};
 
 use crate::quote::quote;
@@ -78,16 +79,8 @@ impl ListFile {
 
 /// The digest that 64 hexadecimal digits are.
 fn digest(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if text.len() != 2 * digest.len() {
-        return None;
-    }
-    let nibble = |digit: u8| char::from(digit).to_digit(16);
-    for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let [high, low] = digits else { return None };
-        *byte = u8::try_from(nibble(*high)? << 4 | nibble(*low)?).ok()?;
-    }
-    Some(digest)
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
 /// Knows items of list files.

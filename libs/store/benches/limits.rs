@@ -5,12 +5,15 @@
 
 #![expect(clippy::print_stdout, reason = "it reports")]
 
+mod bench;
+
 use std::{num::NonZeroU32, sync::Arc, time::Instant};
 
-use redis::{Script, Value, aio::MultiplexedConnection, from_redis_value};
+use bench::Bench;
+use redis::Script;
 use windlass_engine::{limits::LimitConfig, record::StepIndex};
-use windlass_servers::{Program, RedisServer, processor_seconds};
-use windlass_store::{Holder, LimitAsk, LimitRequest, RedisConfig, RedisStore, Store};
+use windlass_servers::Program;
+use windlass_store::{Holder, LimitAsk, LimitRequest, Store as _};
 
 const NAMESPACE: &str = "bench";
 
@@ -28,39 +31,11 @@ for i = 1, #ARGV, 2 do
 end
 return #ARGV";
 
-/// A server, its store, and a way past it.
-struct Bench {
-    name: &'static str,
-    _server: RedisServer,
-    store: RedisStore,
-    past: MultiplexedConnection,
-}
-
 /// Microseconds for each grant: of the server's processor, of this process's, and in all.
 #[derive(Debug, Clone, Copy)]
 struct Cost([f64; 3]);
 
 impl Bench {
-    async fn start(name: &'static str, program: Program) -> Self {
-        let server = RedisServer::builder().program(program).start().await;
-        let (store, _) = RedisStore::open(&RedisConfig::new(server.url())).await.expect("it opens");
-        let client = redis::Client::open(server.url()).expect("an address");
-        let past = client.get_multiplexed_async_connection().await.expect("a connection");
-        Self { name, _server: server, store, past }
-    }
-
-    async fn processor(&mut self) -> [f64; 2] {
-        let info: Value =
-            redis::cmd("INFO").query_async(&mut self.past).await.expect("the server answers");
-        let info: String = from_redis_value(info).expect("a text");
-        let field = |name: &str| -> f64 {
-            let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            value.expect("the field is there").trim().parse().expect("a number")
-        };
-        let server = field("used_cpu_user") + field("used_cpu_sys");
-        [server, processor_seconds(std::process::id()).expect("this process runs")]
-    }
-
     /// What so many grants took that were begun then.
     async fn cost(&mut self, (before, began): ([f64; 2], Instant)) -> Cost {
         let took = began.elapsed().as_secs_f64();

@@ -6,18 +6,19 @@
 
 #![expect(clippy::print_stdout, reason = "it reports")]
 
+mod bench;
+
 use std::{collections::BTreeMap, time::Instant};
 
-use redis::{Value, aio::MultiplexedConnection, from_redis_value};
+use bench::Bench;
+use redis::Value;
 use windlass_engine::{
     layout::Expansion,
     record::{RunRecord, RunState, StepIndex, StepRecord, StepState},
 };
 use windlass_proto::id::RunId;
-use windlass_servers::{Program, RedisServer, processor_seconds};
-use windlass_store::{
-    Commit, Committed, NewRun, RedisConfig, RedisStore, Store, Submission, Version,
-};
+use windlass_servers::Program;
+use windlass_store::{Commit, Committed, NewRun, Store as _, Submission, Version};
 
 /// What a step of a pipeline takes up, encoded, in a typical one: a name, a command, two dependencies.
 const PIPELINE_BYTES: u32 = 50;
@@ -60,42 +61,13 @@ fn commit(number: u32, expected: Version, steps: impl Iterator<Item = u32>) -> C
     }
 }
 
-/// A server, its store, and a way past it.
-struct Bench {
-    name: &'static str,
-    _server: RedisServer,
-    store: RedisStore,
-    past: MultiplexedConnection,
-}
-
 impl Bench {
-    async fn start(name: &'static str, program: Program) -> Self {
-        let server = RedisServer::builder().program(program).start().await;
-        let (store, _) = RedisStore::open(&RedisConfig::new(server.url())).await.expect("it opens");
-        let client = redis::Client::open(server.url()).expect("an address");
-        let past = client.get_multiplexed_async_connection().await.expect("a connection");
-        Self { name, _server: server, store, past }
-    }
-
-    async fn info(&mut self, field: &str) -> f64 {
-        let info: Value =
-            redis::cmd("INFO").query_async(&mut self.past).await.expect("the server answers");
-        let info: String = from_redis_value(info).expect("a text");
-        let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        value.expect("the field is there").trim().parse().expect("a number")
-    }
-
     /// In bytes.
     async fn memory(&mut self) -> f64 {
         let _: Value =
             redis::cmd("MEMORY").arg("PURGE").query_async(&mut self.past).await.expect("purged");
-        self.info("used_memory").await
-    }
-
-    /// In seconds: of the server, and of this process.
-    async fn processor(&mut self) -> [f64; 2] {
-        let server = self.info("used_cpu_user").await + self.info("used_cpu_sys").await;
-        [server, processor_seconds(std::process::id()).expect("this process runs")]
+        let [memory] = self.info(["used_memory"]).await;
+        memory
     }
 
     async fn create(&self, number: u32, steps: u32) {

@@ -69,6 +69,13 @@ pub struct LimitView {
     pub waiting: u32,
 }
 
+impl LimitView {
+    /// One that nobody has configured, holds or waits for.
+    pub fn unset(name: Arc<str>) -> Self {
+        Self { name, config: None, held: 0, waiting: 0 }
+    }
+}
+
 /// All holders that a run may have.
 pub(crate) fn of_run(run: RunId) -> std::ops::RangeInclusive<Holder> {
     let holder = |number| Holder { run, step: StepIndex(number), attempt: number };

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use windlass_engine::{output::Effect, share::Sharing, time::Timestamp};
 use windlass_proto::id::RunId;
-
 use windlass_store::StoreError;
 
 use crate::{
@@ -45,20 +44,24 @@ impl Partition {
             left = sharing.share(waits, now, |id, room| {
                 let cached = cache.get_mut(*id).expect("the index names runs that are there");
                 let decision = decisions.entry(*id).or_default();
-                let launched = cached.run.dispatch(room, now, &mut decision.output);
+                let taken = cached.run.dispatch(room, now, &mut decision.output);
                 cache.refresh(*id, now);
-                launched
+                taken
             });
         }
-        let asks = decisions.values().flat_map(|decision| &decision.output.effects);
-        let mut asks = asks.filter(|effect| matches!(effect, Effect::Acquire(_)));
+        let (mut ordered, mut asks) = (0, false);
+        for effect in decisions.values().flat_map(|decision| &decision.output.effects) {
+            match effect {
+                // Those of limits that were granted, and of runs that were loaded, are among them.
+                Effect::Launch(_) => ordered += 1,
+                Effect::Acquire(_) => asks = true,
+                Effect::Stop(_) | Effect::Probe(_) | Effect::Hold(_) | Effect::Release(_) => {}
+            }
+        }
         // Those that have to wait in line leave the room that was kept for them.
-        if self.cache.is_hungry() && asks.next().is_some() {
+        if asks && self.cache.is_hungry() {
             self.looks_again = Some(now);
         }
-        // Those of limits that were granted, and of runs that were loaded, are among them.
-        let ordered = decisions.values().flat_map(|decision| &decision.output.effects);
-        let ordered = ordered.filter(|effect| matches!(effect, Effect::Launch(_))).count();
         let is_full = left == 0 && self.cache.is_hungry();
         self.window.order(ordered, is_full, now);
         let waits = if is_full || room == 0 { self.cache.waits() } else { None };

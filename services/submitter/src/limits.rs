@@ -104,8 +104,7 @@ impl Submitter {
     ) -> Result<LimitView, ApiError> {
         let limits = self.store.read_limits(namespace).await?;
         let known = limits.into_iter().find(|it| &*it.name == name);
-        let unknown = || LimitView { name: name.into(), config: None, held: 0, waiting: 0 };
-        Ok(known.unwrap_or_else(unknown))
+        Ok(known.unwrap_or_else(|| LimitView::unset(name.into())))
     }
 
     async fn configure(
@@ -245,7 +244,7 @@ mod tests {
             let told = limit(&view);
             assert_eq!((told.size, told.rate, told.is_set), (size, rate, true));
         }
-        let unset = LimitView { name: "gpu".into(), config: None, held: 0, waiting: 0 };
+        let unset = LimitView::unset("gpu".into());
         let told = limit(&unset);
         assert_eq!((told.size, told.rate, told.is_set), (Some(1), None, false));
     }

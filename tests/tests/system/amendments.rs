@@ -6,7 +6,6 @@ use prost_types::Value;
 use serde_json::json;
 use tempfile::TempDir;
 use tonic::Status;
-use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::{
     json as proto_json,
     v1::{self, RunState},
@@ -14,12 +13,8 @@ use windlass_proto::{
 
 use crate::{
     recovery::{self, Server},
-    support::{Runs, World, limited, reason, until_ended},
+    support::{Runs, World, limited, parsed, reason, until_ended},
 };
-
-fn pipeline(text: &str) -> v1::Pipeline {
-    file::parse(text.as_bytes(), &FileOptions::default()).unwrap_or_else(|error| panic!("{error}"))
-}
 
 fn values(values: &serde_json::Value) -> BTreeMap<String, Value> {
     let values = values.as_object().unwrap().iter();
@@ -74,7 +69,7 @@ steps:
 #[tokio::test]
 async fn steps_that_are_done_again_see_the_new_value_and_the_others_keep_their_results() {
     let world = World::processes().await;
-    let run = world.submit(pipeline(TRAINING)).await;
+    let run = world.submit_file(TRAINING).await;
     assert_eq!(world.until_ended(&run).await.state(), RunState::Failed);
     retry(&mut world.runs(), &run, with(&json!({"rate": 0.25}))).await.unwrap();
     let ended = world.until_ended(&run).await;
@@ -93,7 +88,7 @@ async fn steps_that_are_done_again_see_the_new_value_and_the_others_keep_their_r
 #[tokio::test]
 async fn a_value_that_kept_steps_have_come_from_is_refused_until_they_are_done_again() {
     let world = World::processes().await;
-    let run = world.submit(pipeline(TRAINING)).await;
+    let run = world.submit_file(TRAINING).await;
     let failed = world.until_ended(&run).await;
     assert_eq!(failed.state(), RunState::Failed);
     let south = with(&json!({"region": "south", "rate": 0.25}));
@@ -119,7 +114,7 @@ async fn a_value_that_kept_steps_have_come_from_is_refused_until_they_are_done_a
 #[tokio::test]
 async fn a_value_that_is_given_as_it_was_changes_nothing_and_is_not_refused() {
     let world = World::processes().await;
-    let run = world.submit(pipeline(TRAINING)).await;
+    let run = world.submit_file(TRAINING).await;
     world.until_ended(&run).await;
     retry(&mut world.runs(), &run, with(&json!({"region": "north"}))).await.unwrap();
     let ended = world.until_ended(&run).await;
@@ -146,7 +141,7 @@ async fn the_limit_of_attempts_in_flight_is_changed_and_lifted() {
     let text = format!(
         "name: many\nmax_parallelism: 1\nsteps:\n  a:\n    env: {{ME: a}}\n    run: |{script}  b:\n    env: {{ME: b}}\n    run: |{script}"
     );
-    let run = world.submit(pipeline(&text)).await;
+    let run = world.submit_file(&text).await;
     assert_eq!(world.until_ended(&run).await.state(), RunState::Failed);
     let limits = |max_parallelism, timeout| v1::RetryRunRequest {
         max_parallelism,
@@ -179,7 +174,7 @@ steps:
       [ "$WINDLASS_ATTEMPT" = 2 ] || exec sleep 1000
       sleep 0.6
 "#;
-    let run = world.submit(pipeline(text)).await;
+    let run = world.submit_file(text).await;
     let ended = world.until_ended(&run).await;
     assert_eq!((ended.state(), ended.reason()), (RunState::Failed, v1::Reason::RunTimedOut));
     let lifted = v1::RetryRunRequest { timeout: Some(seconds(0)), ..Default::default() };
@@ -213,7 +208,7 @@ steps:
         gate = gate.display()
     );
     let server = Server::start(&state).await;
-    let run = recovery::submit(&server, pipeline(&text)).await;
+    let run = recovery::submit(&server, parsed(&text)).await;
     let mut runs = server.runs().await;
     assert_eq!(until_ended(&mut runs, &run).await.state(), RunState::Failed);
     retry(&mut runs, &run, with(&json!({"rate": 0.25}))).await.unwrap();
@@ -237,7 +232,7 @@ steps:
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let world = World::processes().await;
-    let run = world.submit(pipeline(TRAINING)).await;
+    let run = world.submit_file(TRAINING).await;
     let failed = world.until_ended(&run).await;
     let large = "x".repeat(30 << 10);
     let negative = v1::RetryRunRequest { timeout: Some(seconds(-1)), ..Default::default() };
@@ -268,7 +263,7 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let most = v1::RetryRunRequest { max_parallelism: Some(1), ..Default::default() };
     let refused = retry(&mut world.runs(), &sleeping, most.clone()).await.unwrap_err();
     assert_eq!(reason(&refused), "RUN_NOT_ENDED");
-    let quick = world.submit(pipeline("name: quick\nsteps: {a: {run: ':'}}\n")).await;
+    let quick = world.submit_file("name: quick\nsteps: {a: {run: ':'}}\n").await;
     assert_eq!(world.until_ended(&quick).await.state(), RunState::Succeeded);
     let refused = retry(&mut world.runs(), &quick, most).await.unwrap_err();
     assert_eq!(reason(&refused), "RUN_SUCCEEDED");
@@ -278,7 +273,7 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn the_command_gives_values_by_their_parameters_types_and_shows_what_is_in_force() {
     let world = World::processes().await;
-    let run = world.submit(pipeline(TRAINING)).await;
+    let run = world.submit_file(TRAINING).await;
     world.until_ended(&run).await;
     let server = world.serve().await;
     let windlass = async |args: &[&str]| {

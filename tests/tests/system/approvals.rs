@@ -7,12 +7,11 @@ use std::{
 
 use tempfile::TempDir;
 use tonic::{Code, Status};
-use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::v1::{self, Reason, RunState, StepState};
 
 use crate::{
     recovery::{Server, submit},
-    support::{Runs, World, limited, reason, run_id, until_ended},
+    support::{Runs, World, limited, parsed, reason, run_id, until_ended},
 };
 
 const RELEASE: &str = r#"
@@ -32,10 +31,6 @@ steps:
     run: echo "$VERSION by $BY because $WHY"
   mourn: {depends_on: sign-off, trigger_rule: any_failed, run: "echo no release"}
 "#;
-
-fn pipeline(text: &str) -> v1::Pipeline {
-    file::parse(text.as_bytes(), &FileOptions::default()).unwrap_or_else(|error| panic!("{error}"))
-}
 
 fn word(run_id: &str, step: &str, approved: bool) -> v1::DecideApprovalRequest {
     let (run_id, step) = (run_id.to_owned(), step.to_owned());
@@ -72,7 +67,7 @@ fn text(value: &prost_types::Value) -> &str {
 #[tokio::test]
 async fn a_run_waits_for_approval_and_hands_on_who_has_given_it_and_what_was_said() {
     let world = World::processes().await;
-    let run = world.submit(pipeline(RELEASE)).await;
+    let run = world.submit_file(RELEASE).await;
     world.until_step(&run, "sign-off", StepState::Suspended).await;
     let step = &world.steps(&run).await["sign-off"];
     assert_eq!(step.message, format!("waits for approval: windlass approve {run} sign-off"));
@@ -105,7 +100,7 @@ async fn a_run_waits_for_approval_and_hands_on_who_has_given_it_and_what_was_sai
 #[tokio::test]
 async fn a_rejected_approval_fails_its_step_and_a_retry_of_the_run_asks_again() {
     let world = World::processes().await;
-    let run = world.submit(pipeline(RELEASE)).await;
+    let run = world.submit_file(RELEASE).await;
     world.until_step(&run, "sign-off", StepState::Suspended).await;
     decide(&mut world.runs(), &run, "sign-off", false).await;
     let ended = world.until_ended(&run).await;
@@ -130,7 +125,7 @@ async fn a_rejected_approval_fails_its_step_and_a_retry_of_the_run_asks_again() 
 async fn an_approval_that_nobody_gives_fails_after_its_time_out() {
     let world = World::processes().await;
     let text = "name: late\nsteps:\n  ask: {approval: {}, timeout: 50ms}\nexit_steps:\n  sure: {approval: {}, for_each: 2}\n";
-    let run = world.submit(pipeline(text)).await;
+    let run = world.submit_file(text).await;
     world.until_step(&run, "sure", StepState::Running).await;
     world.until_step(&run, "sure.1", StepState::Suspended).await;
     let step = &world.steps(&run).await["ask"];
@@ -147,7 +142,7 @@ async fn an_approval_that_nobody_gives_fails_after_its_time_out() {
 async fn a_word_that_cannot_be_given_is_refused_with_what_to_do() {
     let world = World::processes().await;
     let text = "name: p\nsteps:\n  a: {run: exec sleep 1000}\n  b: {approval: {}, depends_on: a}\n  c: {approval: {}}\n  d: {approval: {}, for_each: 1}\n";
-    let run = world.submit(pipeline(text)).await;
+    let run = world.submit_file(text).await;
     world.until_step(&run, "d", StepState::Running).await;
     world.until_step(&run, "d.0", StepState::Suspended).await;
     world.until_step(&run, "c", StepState::Suspended).await;
@@ -206,7 +201,7 @@ async fn said(mut command: Command) -> (Option<i32>, String) {
 async fn the_command_tells_what_waits_and_gives_the_word() {
     let world = World::processes().await;
     let url = world.serve().await;
-    let run = world.submit(pipeline(RELEASE)).await;
+    let run = world.submit_file(RELEASE).await;
     world.until_step(&run, "sign-off", StepState::Suspended).await;
     let waits = format!("waits for approval: windlass approve {run} sign-off");
     let watch = windlass(&url, &["watch", &run]).spawn().unwrap();
@@ -269,7 +264,7 @@ async fn a_word_that_was_given_counts_though_the_server_is_killed_before_it_is_f
         Server::start_with(dir.path(), &[("WINDLASS_FAIL_POINT", "submitter.ordered")]).await;
     let text =
         "name: p\nsteps:\n  ask: {approval: {}}\n  after: {depends_on: ask, run: \"true\"}\n";
-    let run = submit(&server, pipeline(text)).await;
+    let run = submit(&server, parsed(text)).await;
     let mut runs = server.runs().await;
     until_suspended(&mut runs, &run).await;
     assert!(runs.decide_approval(word(&run, "ask", true)).await.is_err(), "it was killed");
@@ -287,7 +282,7 @@ async fn a_word_that_was_given_counts_though_the_server_is_killed_before_it_is_f
 async fn an_approval_waits_on_though_the_server_is_killed() {
     let dir = TempDir::new().unwrap();
     let server = Server::start(dir.path()).await;
-    let run = submit(&server, pipeline("name: p\nsteps:\n  ask: {approval: {}}\n")).await;
+    let run = submit(&server, parsed("name: p\nsteps:\n  ask: {approval: {}}\n")).await;
     until_suspended(&mut server.runs().await, &run).await;
     server.kill();
     let server = Server::start(dir.path()).await;

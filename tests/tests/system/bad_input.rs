@@ -15,7 +15,8 @@ use windlass_proto::v1;
 
 use crate::support::{World, limited, pipeline, reason, script};
 
-fn windlass(dir: &Path, args: &[&str]) -> Output {
+/// Runs the command in a directory.
+pub(crate) fn windlass(dir: &Path, args: &[&str]) -> Output {
     command(dir, args).stdin(Stdio::null()).output().unwrap()
 }
 

@@ -8,13 +8,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::{
     json,
     v1::{self, Reason, RunState, StepState},
 };
 
-use crate::support::{World, reason};
+use crate::support::{World, parsed, reason};
 
 /// A step with a cache, of which each start leaves a line in a file, and one that is told what it came to.
 const COUNTED: &str = r#"
@@ -46,9 +45,7 @@ impl Ledger {
     }
 
     fn pipeline(&self, text: &str) -> v1::Pipeline {
-        let text = text.replace("LEDGER-FILE", self.file.to_str().unwrap());
-        file::parse(text.as_bytes(), &FileOptions::default())
-            .unwrap_or_else(|error| panic!("{error}"))
+        parsed(&text.replace("LEDGER-FILE", self.file.to_str().unwrap()))
     }
 
     /// How many steps have begun.

@@ -2,14 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::v1::{self, Reason, RunState, StepState};
 
 use crate::support::World;
-
-fn pipeline(text: &str) -> v1::Pipeline {
-    file::parse(text.as_bytes(), &FileOptions::default()).unwrap_or_else(|error| panic!("{error}"))
-}
 
 /// The states of all steps.
 async fn states(world: &World, run: &str) -> BTreeMap<String, StepState> {
@@ -21,7 +16,7 @@ async fn states(world: &World, run: &str) -> BTreeMap<String, StepState> {
 async fn a_loop_over_an_output_runs_for_each_item_and_its_outputs_come_together_in_order() {
     let world = World::processes().await;
     let run = world
-        .submit(pipeline(
+        .submit_file(
             r#"
 name: sweep
 steps:
@@ -45,8 +40,8 @@ steps:
     outputs: {values: "${{ steps.square.outputs.value }}"}
   all:
     command: [echo, "${{ steps.size.outputs.values }}"]
-"#,
-        ))
+"#
+        )
         .await;
     let ended = world.until_ended(&run).await;
     assert_eq!(ended.state(), RunState::Succeeded, "{}", ended.message);
@@ -66,7 +61,7 @@ steps:
 async fn the_first_branch_whose_condition_holds_runs_and_what_depends_on_the_others_is_skipped() {
     let world = World::processes().await;
     let run = world
-        .submit(pipeline(
+        .submit_file(
             r#"
 name: choose
 parameters: {limit: 10}
@@ -106,7 +101,7 @@ steps:
     when: steps.score.outputs.value.nothing
     run: "true"
 "#,
-        ))
+        )
         .await;
     let ended = world.until_ended(&run).await;
     assert_eq!(ended.state(), RunState::Failed);
@@ -129,7 +124,7 @@ steps:
 async fn exit_steps_run_once_after_a_cancel_and_see_what_became_of_the_run() {
     let world = World::processes().await;
     let run = world
-        .submit(pipeline(
+        .submit_file(
             r#"
 name: cancelled
 steps:
@@ -142,8 +137,8 @@ exit_steps:
   only-on-success:
     when: run.state == "succeeded"
     run: "true"
-"#,
-        ))
+"#
+        )
         .await;
     world.until_step(&run, "wait", StepState::Running).await;
     world.runs().cancel_run(v1::CancelRunRequest { run_id: run.clone() }).await.unwrap();
@@ -175,7 +170,7 @@ steps:
 "#,
         mark.display()
     );
-    let run = world.submit(pipeline(&text)).await;
+    let run = world.submit_file(&text).await;
     assert_eq!(world.until_ended(&run).await.state(), RunState::Failed);
     let states = states(&world, &run).await;
     assert_eq!((states["each"], states["each.1"]), (StepState::Failed, StepState::Failed));
@@ -196,7 +191,7 @@ steps:
 async fn a_loop_of_many_items_ends_and_an_empty_one_succeeds_at_once() {
     let world = World::simulated().await;
     let run = world
-        .submit(pipeline(
+        .submit_file(
             r#"
 name: many
 parameters: {none: []}
@@ -205,7 +200,7 @@ steps:
   none: {for_each: "${{ params.none }}", command: [go]}
   last: {depends_on: [many, none], command: [go]}
 "#,
-        ))
+        )
         .await;
     let ended = world.until_ended(&run).await;
     assert_eq!(ended.state(), RunState::Succeeded);
@@ -217,7 +212,7 @@ steps:
 async fn a_loop_over_what_is_no_list_fails_and_says_what_it_got() {
     let world = World::processes().await;
     let run = world
-        .submit(pipeline(
+        .submit_file(
             r#"
 name: no-list
 steps:
@@ -227,7 +222,7 @@ steps:
     outputs: items
   each: {for_each: "${{ steps.list.outputs.items }}", run: "true"}
 "#,
-        ))
+        )
         .await;
     assert_eq!(world.until_ended(&run).await.state(), RunState::Failed);
     let steps = world.steps(&run).await;

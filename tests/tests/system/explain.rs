@@ -1,16 +1,15 @@
 //! Why steps do not run, from the engine's own state to what people read.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::fs;
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use windlass_proto::v1::{self, ObstacleKind, StepState};
 
-use crate::support::{World, limited, reason, run_id};
+use crate::{
+    bad_input::windlass,
+    support::{World, limited, reason, run_id},
+};
 
 /// Steps that sleep do so until they are stopped.
 const SLEEP: &str = "exec sleep 1000";
@@ -212,16 +211,6 @@ steps:
     let said = format!("since `l` has not got its items; `windlass explain {later} l` tells why");
     assert!(status.message().contains(&said), "{status}");
     world.leave(&later).await;
-}
-
-fn windlass(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_windlass-under-test"))
-        .args(args)
-        .current_dir(dir)
-        .env("NO_COLOR", "1")
-        .env_remove("WINDLASS_SERVER")
-        .output()
-        .unwrap()
 }
 
 fn text(output: &[u8]) -> String {

@@ -6,12 +6,11 @@ use std::{
 };
 
 use tempfile::TempDir;
-use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::v1::{self, ObstacleKind, RunState, StepState};
 
 use crate::{
     recovery::{Server, submit},
-    support::{Runs, World, limited, until_ended},
+    support::{Runs, World, limited, parsed, until_ended},
 };
 
 /// A file in which steps leave a mark when they begin and when they end, and gates that let them end.
@@ -79,11 +78,6 @@ impl Marks {
         })
         .await;
     }
-}
-
-fn parsed(text: &str) -> v1::Pipeline {
-    let parsed = file::parse(text.as_bytes(), &FileOptions::default());
-    parsed.unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 async fn world() -> (World, Marks) {

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::v1::{self, RunState, StepState};
 
 use crate::support::{World, reason};
@@ -48,8 +47,7 @@ steps:
 "#,
         list.display()
     );
-    let pipeline = file::parse(text.as_bytes(), &FileOptions::default()).unwrap();
-    let run = world.submit(pipeline).await;
+    let run = world.submit_file(&text).await;
     assert_eq!(world.until_ended(&run).await.state(), RunState::Succeeded);
 
     let refused = retry(&world, &run, "").await.unwrap_err();
@@ -78,7 +76,7 @@ async fn a_run_that_has_not_ended_is_not_retried_from_a_step() {
     let world = World::processes().await;
     let text =
         "name: p\nsteps:\n  a: {run: \"true\"}\n  b: {depends_on: a, run: exec sleep 1000}\n";
-    let run = world.submit(file::parse(text.as_bytes(), &FileOptions::default()).unwrap()).await;
+    let run = world.submit_file(text).await;
     world.until_step(&run, "b", StepState::Running).await;
     let refused = retry(&world, &run, "a").await.unwrap_err();
     assert_eq!(reason(&refused), "RUN_NOT_ENDED");

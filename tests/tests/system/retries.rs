@@ -1,13 +1,8 @@
 //! What is done about failures of real processes: rules, budgets, and more memory.
 
-use windlass_pipeline::file::{self, FileOptions};
 use windlass_proto::v1::{self, AttemptState, Reason, RunState, StepState};
 
 use crate::support::World;
-
-fn pipeline(text: &str) -> v1::Pipeline {
-    file::parse(text.as_bytes(), &FileOptions::default()).unwrap_or_else(|error| panic!("{error}"))
-}
 
 async fn attempts(world: &World, run: &str, step: &str) -> Vec<v1::Attempt> {
     let (run_id, step) = (run.to_owned(), step.to_owned());
@@ -25,7 +20,7 @@ async fn ends(world: &World, run: &str, step: &str) -> Vec<(AttemptState, Reason
 async fn exit_codes_are_told_apart_and_both_budgets_are_shown() {
     let world = World::processes().await;
     let run = world
-        .submit(pipeline(
+        .submit_file(
             r#"
 name: codes
 steps:
@@ -38,8 +33,8 @@ steps:
       [ "$WINDLASS_ATTEMPT" -ge 2 ] || exit 105
       exit 111
     retry: {limit: 9, rules: [{exit_codes: [75, 100-110], action: retry}, {reasons: [exit_code], action: fail}]}
-"#,
-        ))
+"#
+        )
         .await;
     assert_eq!(world.until_ended(&run).await.state(), RunState::Failed);
     let failed = |code| (AttemptState::Failed, Reason::ExitCode, Some(code));
@@ -59,7 +54,7 @@ steps:
 async fn an_ignored_failure_is_a_success_without_outputs_that_says_what_was_ignored() {
     let world = World::processes().await;
     let run = world
-        .submit(pipeline(
+        .submit_file(
             r#"
 name: ignored
 steps:
@@ -85,7 +80,7 @@ steps:
   all:
     command: [echo, "${{ steps.each.outputs.n }}"]
 "#,
-        ))
+        )
         .await;
     let ended = world.until_ended(&run).await;
     assert_eq!(ended.state(), RunState::Succeeded, "{}", ended.message);
@@ -111,7 +106,7 @@ async fn memory_grows_with_each_attempt_that_runs_out_of_it_and_stays_when_the_r
     let world = World::processes().await;
     // What `tail` is given has no line feed, so that it keeps all of it, as long as more may come.
     let run = world
-        .submit(pipeline(
+        .submit_file(
             r#"
 name: memory
 steps:
@@ -121,8 +116,8 @@ steps:
       [ "$WINDLASS_ATTEMPT" -ge 4 ]
     resources: {memory: 64Mi}
     retry: {limit: 1, memory_factor: 2, max_memory: 1Gi}
-"#,
-        ))
+"#
+        )
         .await;
     assert_eq!(world.until_ended(&run).await.state(), RunState::Failed);
     world

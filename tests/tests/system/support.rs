@@ -113,8 +113,7 @@ impl World {
 
     /// Submits the pipeline that a file's text is.
     pub(crate) async fn submit_file(&self, text: &str) -> String {
-        let parsed = file::parse(text.as_bytes(), &FileOptions::default());
-        self.submit(parsed.unwrap_or_else(|error| panic!("{error}"))).await
+        self.submit(parsed(text)).await
     }
 
     pub(crate) async fn until_ended(&self, run_id: &str) -> v1::Run {
@@ -158,6 +157,12 @@ pub(crate) async fn until_ended(runs: &mut Runs, run_id: &str) -> v1::Run {
     let ended = matches!(run.state(), RunState::Succeeded | RunState::Failed | RunState::Cancelled);
     assert!(ended, "{run:?}");
     run
+}
+
+/// The pipeline that a file's text is.
+pub(crate) fn parsed(text: &str) -> v1::Pipeline {
+    let parsed = file::parse(text.as_bytes(), &FileOptions::default());
+    parsed.unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 pub(crate) fn pipeline(name: &str, steps: Vec<v1::Step>) -> v1::Pipeline {

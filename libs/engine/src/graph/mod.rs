@@ -159,9 +159,6 @@ impl Graph {
 
     /// The named limits that attempts of a node's steps hold, ascending and each once; none where there are none.
     pub fn limits(&self, node: NodeIndex) -> Option<&Arc<[Arc<str>]>> {
-        if !self.has_limits() {
-            return None;
-        }
         let LimitsIndex(at) = self.step_policy(node).limits?;
         self.limits.get(at as usize)
     }

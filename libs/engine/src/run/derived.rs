@@ -9,6 +9,7 @@ use super::{lines::Lines, timers};
 use crate::{
     graph::NodeKind,
     layout::{Expansion, Holder, Item, Layout},
+    policy::LimitsIndex,
     record::{RunRecord, StepIndex, StepRecord, StepState},
     time::Timestamp,
 };
@@ -86,8 +87,9 @@ impl Derived {
                 Holder::Step(_) | Holder::Item(_) => {}
             }
         }
-        self.queue(step, [StepState::Waiting, this.state], layout);
-        if let Some(due) = timers::due(this, layout.graph().step_policy(layout.node(step))) {
+        let policy = layout.graph().step_policy(layout.node(step));
+        self.queue(step, policy.limits, [StepState::Waiting, this.state], layout);
+        if let Some(due) = timers::due(this, policy) {
             self.timers.insert((due, step));
         }
         if this.state == StepState::Open {
@@ -104,8 +106,8 @@ impl Derived {
         layout: &Layout,
         steps: &[StepRecord],
     ) {
-        self.queue(step, [old.state, new.state], layout);
         let policy = layout.graph().step_policy(layout.node(step));
+        self.queue(step, policy.limits, [old.state, new.state], layout);
         let (was_due, is_due) = (timers::due(old, policy), timers::due(new, policy));
         if was_due != is_due {
             was_due.map(|due| self.timers.remove(&(due, step)));
@@ -123,8 +125,13 @@ impl Derived {
     }
 
     /// Keeps up with who is ready and who stands in line.
-    fn queue(&mut self, step: StepIndex, [old, new]: [StepState; 2], layout: &Layout) {
-        let limits = layout.graph().step_policy(layout.node(step)).limits;
+    fn queue(
+        &mut self,
+        step: StepIndex,
+        limits: Option<LimitsIndex>,
+        [old, new]: [StepState; 2],
+        layout: &Layout,
+    ) {
         match (limits, old == StepState::Ready, new == StepState::Ready) {
             (Some(limits), _, _) => self.lines.follow(step, limits, [old, new], layout),
             (None, true, false) => drop(self.ready.remove(&step)),

@@ -158,7 +158,13 @@ fn bare(reason: FailureReason) -> Failure {
     Failure { reason, message: String::new(), exit_code: None, signal: None }
 }
 
-fn push_attempt(step: StepIndex, record: &StepRecord, end: AttemptEnd, out: &mut Output) {
+/// Records an attempt that is over, with the times of its step's record.
+pub(super) fn push_attempt(
+    step: StepIndex,
+    record: &StepRecord,
+    end: AttemptEnd,
+    out: &mut Output,
+) {
     out.delta.attempts.push(AttemptRecord {
         step,
         attempt: record.attempt,

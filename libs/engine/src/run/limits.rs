@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use super::Run;
+use super::{Run, ended::push_attempt};
 use crate::{
     output::{AttemptRef, Effect, Output},
     reason::Reason,
-    record::{AttemptEnd, AttemptRecord, StepIndex, StepRecord, StepState},
+    record::{AttemptEnd, StepIndex, StepRecord, StepState},
     time::Timestamp,
 };
 
@@ -80,15 +80,8 @@ impl Run {
 
     /// Puts away the attempt of a blocked step: it will not come to exist.
     pub(super) fn leave_line(&self, step: StepIndex, now: Timestamp, out: &mut Output) {
-        let StepRecord { attempt, queued_at, .. } = self.steps[step.at()];
-        out.delta.attempts.push(AttemptRecord {
-            step,
-            attempt,
-            queued_at,
-            started_at: Timestamp(0),
-            ended_at: now,
-            end: AttemptEnd::Withdrawn,
-        });
+        let record = StepRecord { until: now, ..self.steps[step.at()] };
+        push_attempt(step, &record, AttemptEnd::Withdrawn, out);
     }
 
     /// Asks for limits and gives them back, as a step goes from one state to the next.

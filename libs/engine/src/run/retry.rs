@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Mismatch, Run, kept};
+use super::{Mismatch, Run, ended::push_attempt, kept};
 use crate::{
     graph::{Graph, NodeKind},
     layout::{Holder, Item, Layout},
     output::Output,
     reason::Reason,
-    record::{AttemptEnd, AttemptRecord, RunState, StepIndex, StepRecord, StepState},
+    record::{AttemptEnd, RunState, StepIndex, StepRecord, StepState},
     time::Timestamp,
 };
 
@@ -114,14 +114,7 @@ impl Run {
     fn put_away(&self, step: StepIndex, record: &StepRecord, out: &mut Output) {
         let is_stored = record.reason == Reason::Cached;
         if record.latest_succeeded() && !is_stored && !self.layout.kind(step).is_holder() {
-            out.delta.attempts.push(AttemptRecord {
-                step,
-                attempt: record.attempt,
-                queued_at: record.queued_at,
-                started_at: record.started_at,
-                ended_at: record.until,
-                end: AttemptEnd::Succeeded,
-            });
+            push_attempt(step, record, AttemptEnd::Succeeded, out);
         }
     }
 

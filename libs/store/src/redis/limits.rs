@@ -329,7 +329,7 @@ fn add_part(call: &mut Call<'_>, part: &Part<'_>) {
 
 fn view_of<'a>(views: &'a mut BTreeMap<Arc<str>, LimitView>, name: &str) -> &'a mut LimitView {
     let name: Arc<str> = name.into();
-    let view = LimitView { name: Arc::clone(&name), config: None, held: 0, waiting: 0 };
+    let view = LimitView::unset(Arc::clone(&name));
     views.entry(name).or_insert(view)
 }
 

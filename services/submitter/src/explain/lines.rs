@@ -64,9 +64,8 @@ impl Submitter {
             let places: BTreeMap<_, _> = places.into_iter().collect();
             let mut of_step = Vec::new();
             for name in names.iter() {
-                let unknown =
-                    || LimitView { name: name.clone(), config: None, held: 0, waiting: 0 };
-                let limit = limits.get(name).cloned().unwrap_or_else(unknown);
+                let limit = limits.get(name).cloned();
+                let limit = limit.unwrap_or_else(|| LimitView::unset(name.clone()));
                 let holders = match holders.entry(name.clone()) {
                     Entry::Occupied(read) => read.get().clone(),
                     Entry::Vacant(unread) => {
