@@ -6,6 +6,7 @@
 
 mod certificates;
 mod gate;
+mod kubernetes;
 mod nats;
 mod process;
 mod program;
@@ -13,6 +14,9 @@ mod redis;
 
 pub use certificates::Certificates;
 pub use gate::TcpGate;
+pub use kubernetes::{
+    Call, Calls, FakeNodes, Fault, Kubernetes, KubernetesGate, Rule, StartedAttempt, Verb,
+};
 pub use nats::{NatsBuilder, NatsServer};
 pub use process::processor_seconds;
 pub use program::Program;

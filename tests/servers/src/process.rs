@@ -29,10 +29,10 @@ use tokio::time::{Instant, sleep};
 use crate::program::in_path;
 
 /// How long a server may take to start or to end: far longer than it does.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often to look whether it has.
-const LOOK: Duration = Duration::from_millis(5);
+pub(crate) const LOOK: Duration = Duration::from_millis(5);
 
 /// How many ports to try.
 const PORTS_TRIED: u32 = 100;
@@ -216,7 +216,7 @@ impl Drop for Process {
 const DIRECTORY: &str = "windlass-server-";
 
 /// A directory for a server. Those of processes that ended without removing theirs are removed first.
-fn directory() -> TempDir {
+pub(crate) fn directory() -> TempDir {
     static SWEPT: Once = Once::new();
     SWEPT.call_once(|| {
         let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
