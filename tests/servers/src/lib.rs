@@ -15,7 +15,7 @@ mod redis;
 pub use certificates::Certificates;
 pub use gate::TcpGate;
 pub use kubernetes::{
-    Call, Calls, FakeNodes, Fault, Kubernetes, KubernetesGate, Rule, StartedAttempt, Verb,
+    Call, Calls, FakeNodes, Fault, Kubernetes, KubernetesGate, RealNode, Rule, StartedAttempt, Verb,
 };
 pub use nats::{NatsBuilder, NatsServer};
 pub use process::processor_seconds;

@@ -34,6 +34,8 @@ impl Authority {
         authority.write("tokens-key.pem", &tokens.serialize_pem());
         authority.write("tokens.pem", &tokens.public_key_pem());
         authority.sign("apiserver", "kube-apiserver", None);
+        // With this the API server asks kubelets for logs.
+        authority.sign("kubelet-client", "kube-apiserver", Some("system:masters"));
         authority
     }
 
@@ -45,6 +47,11 @@ impl Authority {
     /// The API server's certificate and key.
     pub(super) fn server(&self) -> (PathBuf, PathBuf) {
         (self.path("apiserver.pem"), self.path("apiserver-key.pem"))
+    }
+
+    /// The certificate and key with which the API server comes to kubelets.
+    pub(super) fn kubelet_client(&self) -> (PathBuf, PathBuf) {
+        (self.path("kubelet-client.pem"), self.path("kubelet-client-key.pem"))
     }
 
     /// The key with which the tokens of service accounts are signed, and that by which they are known.

@@ -33,6 +33,7 @@ pub(super) fn apiserver(
     port: u16,
 ) -> Start {
     let (certificate, key) = authority.server();
+    let (kubelet_certificate, kubelet_key) = authority.kubelet_client();
     let (tokens_key, tokens_public_key) = authority.tokens();
     let mut arguments = Arguments::default();
     arguments
@@ -40,13 +41,17 @@ pub(super) fn apiserver(
         .set("bind-address", "127.0.0.1")
         .set("secure-port", port.to_string())
         // It refuses to tell pods of a loopback address, and here none asks: one that is kept for documentation.
-        .set("advertise-address", "192.0.2.1")
+        .set("advertise-address", "203.0.113.1")
         .set("endpoint-reconciler-type", "none")
         .set("service-cluster-ip-range", "10.96.0.0/16")
         .set("authorization-mode", "Node,RBAC")
         .set("client-ca-file", authority.certificate())
         .set("tls-cert-file", certificate)
         .set("tls-private-key-file", key)
+        .set("kubelet-client-certificate", kubelet_certificate)
+        .set("kubelet-client-key", kubelet_key)
+        // Names of nodes are known to nobody.
+        .set("kubelet-preferred-address-types", "InternalIP")
         .set("service-account-issuer", "https://kubernetes.default.svc")
         .set("service-account-key-file", tokens_public_key)
         .set("service-account-signing-key-file", tokens_key)

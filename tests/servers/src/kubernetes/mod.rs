@@ -6,6 +6,7 @@ mod control_plane;
 mod fake_nodes;
 mod gate;
 mod programs;
+mod real_node;
 
 use std::{
     path::PathBuf,
@@ -29,6 +30,7 @@ pub use self::{
     call::{Call, Calls, Verb},
     fake_nodes::{FakeNodes, StartedAttempt},
     gate::{Fault, KubernetesGate, Rule},
+    real_node::RealNode,
 };
 use crate::process::{LOOK, PATIENCE, Process};
 
@@ -36,7 +38,7 @@ use crate::process::{LOOK, PATIENCE, Process};
 const FAKE_NODES: u32 = 3;
 
 /// A control plane: etcd, API server, controller manager and scheduler, with access rules (RBAC) as anywhere. It has no
-/// nodes but those that [`Kubernetes::fake_nodes`] plays. A start takes some five seconds.
+/// nodes but those that [`Kubernetes::fake_nodes`] plays and a [`RealNode`]. A start takes some five seconds.
 #[derive(Debug)]
 pub struct Kubernetes {
     // In the order in which they are dropped.
@@ -53,13 +55,7 @@ impl Kubernetes {
     /// Whether there are no programs of Kubernetes. Then it says so, for a test to end by; where `CI` is set, where all
     /// tests count, it panics.
     pub fn is_missing() -> bool {
-        let Err(why) = programs::find() else { return false };
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        #[expect(clippy::print_stderr, reason = "a test that is left out says why")]
-        {
-            eprintln!("not tried: {why}");
-        }
-        true
+        programs::find().is_err_and(|why| missing(&why))
     }
 
     /// Starts one, and waits until it answers.
@@ -183,6 +179,16 @@ impl Kubernetes {
         ];
         programs.map(|(name, process)| format!("== {name}\n{}", process.said())).concat()
     }
+}
+
+/// Says why a test is left out; where all tests count it panics.
+fn missing(why: &str) -> bool {
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    #[expect(clippy::print_stderr, reason = "a test that is left out says why")]
+    {
+        eprintln!("not tried: {why}");
+    }
+    true
 }
 
 /// A client with this configuration. Nothing is tried again behind the caller's back.

@@ -1,6 +1,7 @@
 //! The control plane, its fake nodes and the gate before it are what tests take them for.
 
 mod gate;
+mod real_node;
 
 use std::{collections::BTreeMap, time::Duration};
 
