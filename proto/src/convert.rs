@@ -202,6 +202,11 @@ pub fn failure_reason(reason: FailureReason) -> v1::Reason {
         FailureReason::Rejected => v1::Reason::Rejected,
         FailureReason::Evicted => v1::Reason::Evicted,
         FailureReason::ImagePull => v1::Reason::ImagePull,
+        FailureReason::Preempted => v1::Reason::Preempted,
+        FailureReason::Deleted => v1::Reason::Deleted,
+        FailureReason::InitFailed => v1::Reason::InitFailed,
+        FailureReason::ConfigInvalid => v1::Reason::ConfigInvalid,
+        FailureReason::Refused => v1::Reason::Refused,
     }
 }
 
@@ -221,6 +226,11 @@ pub fn failure_reason_from_proto(reason: v1::Reason) -> Option<FailureReason> {
         v1::Reason::Rejected => Some(FailureReason::Rejected),
         v1::Reason::Evicted => Some(FailureReason::Evicted),
         v1::Reason::ImagePull => Some(FailureReason::ImagePull),
+        v1::Reason::Preempted => Some(FailureReason::Preempted),
+        v1::Reason::Deleted => Some(FailureReason::Deleted),
+        v1::Reason::InitFailed => Some(FailureReason::InitFailed),
+        v1::Reason::ConfigInvalid => Some(FailureReason::ConfigInvalid),
+        v1::Reason::Refused => Some(FailureReason::Refused),
         v1::Reason::Unspecified
         | v1::Reason::UpstreamFailed
         | v1::Reason::UpstreamSkipped
@@ -348,6 +358,11 @@ mod tests {
             FailureReason::Rejected,
             FailureReason::Evicted,
             FailureReason::ImagePull,
+            FailureReason::Preempted,
+            FailureReason::Deleted,
+            FailureReason::InitFailed,
+            FailureReason::ConfigInvalid,
+            FailureReason::Refused,
         ]);
         let failure = (reasons, ".*", any::<Option<i32>>(), any::<Option<i32>>()).prop_map(
             |(reason, message, exit_code, signal)| {

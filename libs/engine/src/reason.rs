@@ -51,6 +51,16 @@ pub enum FailureReason {
     ExpressionInvalid,
     /// No attempt was made: somebody refused the approval.
     Rejected,
+    /// It had to make room for something of a higher priority.
+    Preempted,
+    /// Somebody deleted it who is not Windlass.
+    Deleted,
+    /// What was to run before the program failed.
+    InitFailed,
+    /// What the step asks for names something that is not there or that will not do.
+    ConfigInvalid,
+    /// The cluster refused it: not valid, or forbidden by its rules.
+    Refused,
 }
 
 impl FailureReason {
@@ -64,12 +74,17 @@ impl FailureReason {
             | Self::CannotStart
             | Self::OutputInvalid
             | Self::ExpressionInvalid
-            | Self::Rejected => Fault::Step,
+            | Self::Rejected
+            | Self::InitFailed
+            | Self::ConfigInvalid
+            | Self::Refused => Fault::Step,
             Self::StartupTimeout
             | Self::Lost
             | Self::LaunchFailed
             | Self::Evicted
-            | Self::ImagePull => Fault::System,
+            | Self::ImagePull
+            | Self::Preempted
+            | Self::Deleted => Fault::System,
         }
     }
 }

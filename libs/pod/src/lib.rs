@@ -2,4 +2,6 @@
 //!
 //! Never inside: I/O, clocks, a client of Kubernetes, decisions about runs.
 
+pub mod judge;
 pub mod label;
+pub mod observed;

@@ -301,6 +301,15 @@ fn failure_words(reason: FailureReason) -> &'static str {
         FailureReason::Rejected => "somebody rejected it",
         FailureReason::Evicted => "the attempt's host had it go, for room or for maintenance",
         FailureReason::ImagePull => "the image of the program could not be had",
+        FailureReason::Preempted => {
+            "the attempt had to make room for something of a higher priority"
+        }
+        FailureReason::Deleted => "somebody deleted the attempt",
+        FailureReason::InitFailed => "what was to run before the program failed",
+        FailureReason::ConfigInvalid => {
+            "what the step asks for names something that is not there or that will not do"
+        }
+        FailureReason::Refused => "the cluster refused the attempt",
     }
 }
 

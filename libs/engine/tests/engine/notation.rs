@@ -348,6 +348,11 @@ fn failure(reason: &str) -> Failure {
         FailureReason::LaunchFailed,
         FailureReason::Evicted,
         FailureReason::ImagePull,
+        FailureReason::Preempted,
+        FailureReason::Deleted,
+        FailureReason::InitFailed,
+        FailureReason::ConfigInvalid,
+        FailureReason::Refused,
     ]
     .into_iter()
     .find(|known| snake(known) == reason)

@@ -372,6 +372,16 @@ pub(crate) enum FailureReason {
     Evicted,
     /// The image of the program could not be had.
     ImagePull,
+    /// The attempt had to make room for something of a higher priority.
+    Preempted,
+    /// Somebody deleted the attempt who is not Windlass.
+    Deleted,
+    /// What was to run before the program failed.
+    InitFailed,
+    /// What the step asks for names something that is not there or that will not do.
+    ConfigInvalid,
+    /// The cluster refused the attempt: not valid, or forbidden by its rules.
+    Refused,
 }
 
 /// What is done about a failure.

@@ -62,6 +62,11 @@ pub(super) fn failure_reason_number(reason: FailureReason) -> u8 {
         FailureReason::Evicted => 11,
         FailureReason::ImagePull => 12,
         FailureReason::Rejected => 13,
+        FailureReason::Preempted => 14,
+        FailureReason::Deleted => 15,
+        FailureReason::InitFailed => 16,
+        FailureReason::ConfigInvalid => 17,
+        FailureReason::Refused => 18,
     }
 }
 
@@ -81,6 +86,11 @@ pub(super) fn failure_reason(number: u8) -> Option<FailureReason> {
         11 => Some(FailureReason::Evicted),
         12 => Some(FailureReason::ImagePull),
         13 => Some(FailureReason::Rejected),
+        14 => Some(FailureReason::Preempted),
+        15 => Some(FailureReason::Deleted),
+        16 => Some(FailureReason::InitFailed),
+        17 => Some(FailureReason::ConfigInvalid),
+        18 => Some(FailureReason::Refused),
         _ => None,
     }
 }
@@ -143,6 +153,6 @@ mod tests {
                 assert_eq!(state as u8, number);
             }
         }
-        assert_eq!(known, 9 + 4 + 13);
+        assert_eq!(known, 9 + 4 + 18);
     }
 }

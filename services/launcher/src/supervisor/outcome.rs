@@ -97,4 +97,9 @@ enum FailureReasonForm {
     Rejected,
     Evicted,
     ImagePull,
+    Preempted,
+    Deleted,
+    InitFailed,
+    ConfigInvalid,
+    Refused,
 }

@@ -79,5 +79,10 @@ fn reason(reason: FailureReason) -> Reason {
         FailureReason::LaunchFailed => Reason::LaunchFailed,
         FailureReason::Evicted => Reason::Evicted,
         FailureReason::ImagePull => Reason::ImagePull,
+        FailureReason::Preempted => Reason::Preempted,
+        FailureReason::Deleted => Reason::Deleted,
+        FailureReason::InitFailed => Reason::InitFailed,
+        FailureReason::ConfigInvalid => Reason::ConfigInvalid,
+        FailureReason::Refused => Reason::Refused,
     }
 }

@@ -1,0 +1,199 @@
+//! Programs that do not run yet, and those that never will.
+
+use serde_json::{Value, json};
+
+use super::{Row, check, deleted_at, disrupted, ended, pod, running, waiting, with};
+
+fn pending(containers: Value) -> Value {
+    pod("Pending", containers)
+}
+
+#[test]
+fn a_pod_that_waits_says_for_what() {
+    let unplaced = |reason: &str, message: &str| {
+        json!({"metadata": {"name": "p"}, "status": {"phase": "Pending", "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": reason, "message": message},
+        ]}})
+    };
+    check(vec![
+        Row {
+            name: "no node has room",
+            pod: unplaced(
+                "Unschedulable",
+                "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
+            ),
+            judged: "waiting | Unschedulable: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
+        },
+        Row {
+            name: "a queue holds it back",
+            pod: unplaced(
+                "SchedulingGated",
+                "Scheduling is blocked due to non-empty scheduling gates",
+            ),
+            judged: "waiting | SchedulingGated: Scheduling is blocked due to non-empty scheduling gates",
+        },
+        Row {
+            name: "first try for the image",
+            pod: pending(json!([waiting("main", "ErrImagePull", Some("dial tcp: i/o timeout"))])),
+            judged: "waiting | ErrImagePull: dial tcp: i/o timeout",
+        },
+        Row {
+            name: "just placed",
+            pod: pending(json!([waiting("main", "ContainerCreating", None)])),
+            judged: "waiting | ContainerCreating",
+        },
+        Row {
+            name: "an init container runs",
+            pod: with(
+                pending(json!([waiting("main", "PodInitializing", None)])),
+                json!({"status": {"initContainerStatuses": [ended("a", 0, "Completed", None), running("fetch")]}}),
+            ),
+            judged: "waiting | the init container `fetch` runs",
+        },
+        Row {
+            name: "an init container waits for its image",
+            pod: with(
+                pending(json!([waiting("main", "PodInitializing", None)])),
+                json!({"status": {"initContainerStatuses": [waiting("fetch", "ErrImagePull", Some("no"))]}}),
+            ),
+            judged: "waiting | init container `fetch`: ErrImagePull: no",
+        },
+    ]);
+}
+
+#[test]
+fn what_will_not_go_away_by_itself_ends_the_attempt() {
+    let fatal = |names: &str| json!({"metadata": {"annotations": {"windlass.dev/fatal-waiting-reasons": names}}});
+    check(vec![
+        Row {
+            name: "image is not there",
+            pod: pending(json!([waiting(
+                "main",
+                "ImagePullBackOff",
+                Some("Back-off pulling image \"x\"")
+            )])),
+            judged: "failed ImagePull (System) _.._ delete | the image of the container `main` cannot be had: \
+                     ImagePullBackOff: Back-off pulling image \"x\"; check its name, and the node's right to pull it",
+        },
+        Row {
+            name: "no name of an image",
+            pod: pending(json!([waiting(
+                "main",
+                "InvalidImageName",
+                Some("couldn't parse image name")
+            )])),
+            judged: "failed ImagePull (System) _.._ delete | the image of the container `main` cannot be had: \
+                     InvalidImageName: couldn't parse image name; check its name, and the node's right to pull it",
+        },
+        Row {
+            name: "image is never pulled",
+            pod: pending(json!([waiting("main", "ErrImageNeverPull", None)])),
+            judged: "failed ImagePull (System) _.._ delete | the image of the container `main` cannot be had: \
+                     ErrImageNeverPull; check its name, and the node's right to pull it",
+        },
+        Row {
+            name: "image of an init container",
+            pod: with(
+                pending(json!([waiting("main", "PodInitializing", None)])),
+                json!({"status": {"initContainerStatuses": [waiting("fetch", "ImagePullBackOff", None)]}}),
+            ),
+            judged: "failed ImagePull (System) _.._ delete | the image of the container `fetch` cannot be had: \
+                     ImagePullBackOff; check its name, and the node's right to pull it",
+        },
+        Row {
+            name: "no such secret",
+            pod: pending(json!([waiting(
+                "main",
+                "CreateContainerConfigError",
+                Some("secret \"db\" not found")
+            )])),
+            judged: "failed ConfigInvalid (Step) _.._ delete | the container `main` cannot be created: \
+                     CreateContainerConfigError: secret \"db\" not found; correct what the step asks for, or create what it \
+                     names",
+        },
+        Row {
+            name: "container cannot be created",
+            pod: pending(json!([waiting(
+                "main",
+                "CreateContainerError",
+                Some("no command specified")
+            )])),
+            judged: "failed ConfigInvalid (Step) _.._ delete | the container `main` cannot be created: \
+                     CreateContainerError: no command specified; correct what the step asks for, or create what it names",
+        },
+        Row {
+            name: "declared to be no end",
+            pod: with(
+                pending(json!([waiting("main", "ImagePullBackOff", Some("later"))])),
+                fatal("CreateContainerError,RunContainerError"),
+            ),
+            judged: "waiting | ImagePullBackOff: later",
+        },
+        Row {
+            name: "declared to be an end",
+            pod: with(
+                pending(json!([waiting("main", "RunContainerError", Some("no"))])),
+                fatal("CreateContainerError, RunContainerError"),
+            ),
+            judged: "failed CannotStart (Step) _.._ delete | the container `main` cannot be started: RunContainerError: no; \
+                     correct what the step asks for",
+        },
+        Row {
+            name: "nothing is declared to be an end",
+            pod: with(pending(json!([waiting("main", "InvalidImageName", None)])), fatal("")),
+            judged: "waiting | InvalidImageName",
+        },
+    ]);
+}
+
+#[test]
+fn an_init_container_that_fails_is_named() {
+    let init = |phase: &str, init: Value| {
+        with(
+            pod(phase, json!([waiting("main", "PodInitializing", None)])),
+            json!({
+                "spec": {"initContainers": [{"name": "fetch"}]},
+                "status": {"initContainerStatuses": [init]},
+            }),
+        )
+    };
+    let failed = || ended("fetch", 2, "Error", Some("no route to host"));
+    check(vec![
+        Row {
+            name: "failed",
+            pod: init("Failed", failed()),
+            judged: "failed InitFailed (Step) _.._ code=2 | the init container `fetch` ended with exit code 2: no route to \
+                     host",
+        },
+        Row {
+            name: "failed, and the pod's phase lags behind",
+            pod: init("Pending", failed()),
+            judged: "failed InitFailed (Step) _.._ delete code=2 | the init container `fetch` ended with exit code 2: no \
+                     route to host",
+        },
+        Row {
+            name: "out of memory",
+            pod: init("Failed", ended("fetch", 137, "OOMKilled", None)),
+            judged: "failed InitFailed (Step) _.._ code=137 | the init container `fetch` ended with exit code 137: OOMKilled",
+        },
+        Row {
+            name: "deleted while it ran",
+            pod: with(init("Failed", ended("fetch", 143, "Error", None)), deleted_at(7)),
+            judged: "stopped Deleted (System) _.._ | somebody deleted the pod; the API server's audit log says who",
+        },
+        Row {
+            name: "evicted while it ran",
+            pod: with(
+                init("Failed", ended("fetch", 143, "Error", None)),
+                disrupted("EvictionByEvictionAPI", "evicting"),
+            ),
+            judged: "failed Evicted (System) _..7 | the pod was evicted from the node `n1`: EvictionByEvictionAPI: \
+                     evicting; where that is for want of room, let the step request what it uses",
+        },
+        Row {
+            name: "tried again by the cluster",
+            pod: with(init("Pending", failed()), json!({"spec": {"restartPolicy": "OnFailure"}})),
+            judged: "waiting | PodInitializing",
+        },
+    ]);
+}
