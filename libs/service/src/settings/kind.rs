@@ -193,6 +193,10 @@ form!(
     NameText, "name", "1 to 32 of a to z, 0 to 9 and `-`, the first one a letter"
 );
 form!(
+    /// The name of a cluster.
+    ClusterText, "name of a cluster", "up to 63 of a to z, 0 to 9 and `-`, the first and the last one no `-`"
+);
+form!(
     /// What is logged.
     DirectivesText, "log directives", "a level such as `info`, or directives such as `info,windlass_scheduler=debug`"
 );

@@ -39,6 +39,10 @@ impl Rules<'_> {
         if self.settings.grpc_listen(program).is_some() {
             self.server();
         }
+        if program == Program::Launcher {
+            // What it says is for who knows of clusters.
+            self.readable("launcher", "clusters_file", &self.settings.launcher.clusters_file);
+        }
     }
 
     /// Reads a secret; none if there is none, or something is wrong with it.

@@ -14,7 +14,8 @@ use super::{
     directories::Directories,
     duration,
     kind::{
-        AddressText, DirectivesText, DirectoriesText, DurationText, NameText, PathText, SwitchText,
+        AddressText, ClusterText, DirectivesText, DirectoriesText, DurationText, NameText,
+        PathText, SwitchText,
     },
     switch,
 };
@@ -140,6 +141,13 @@ pub struct LauncherSettings {
     /// with the launcher's rights, which the programs of steps have anyway.
     #[schemars(with = "Option<DirectoriesText>")]
     pub list_dirs: Option<Directories>,
+    /// The file (TOML) that says which Kubernetes clusters there are and how they are reached. Not set, there is one, called
+    /// `default`: that of the launcher's own pod, or of the kubeconfig that `KUBECONFIG` names. docs/kubernetes.md describes it.
+    #[schemars(with = "Option<PathText>")]
+    pub clusters_file: Option<PathBuf>,
+    /// Which Kubernetes cluster the launcher serves, by its name in `clusters_file`.
+    #[schemars(with = "ClusterText")]
+    pub cluster: String,
     /// What the simulated runtime does. For trying out an installation.
     pub simulated: SimulatedSettings,
 }
@@ -180,6 +188,13 @@ impl LauncherSettings {
 pub(super) fn is_host_name(text: &str) -> bool {
     let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !text.is_empty() && !text.starts_with('.') && text.bytes().all(lawful)
+}
+
+/// Whether a text can name a cluster: what Kubernetes calls a DNS label.
+pub(super) fn is_cluster_name(text: &str) -> bool {
+    let lawful = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let has_edge = text.is_empty() || text.starts_with('-') || text.ends_with('-');
+    text.len() <= 63 && !has_edge && text.bytes().all(lawful)
 }
 
 /// The program that serves logs.
@@ -256,6 +271,8 @@ impl Default for LauncherSettings {
             directory: ATTEMPTS.into(),
             host_lost_after: None,
             list_dirs: None,
+            clusters_file: None,
+            cluster: "default".to_owned(),
             simulated: SimulatedSettings { duration: Duration::ZERO, failure_share: 0.0 },
         }
     }

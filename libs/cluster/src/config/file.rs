@@ -1,0 +1,94 @@
+//! From the file's text to clusters.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use serde::Deserialize as _;
+use toml::{Table, Value};
+
+use super::{ClusterConfig, Problem, is_label};
+
+/// What all sections begin with: `[clusters.NAME]`.
+const CLUSTERS: &str = "clusters";
+
+/// From here on (of 1) two keys are similar.
+const SIMILAR: f64 = 0.75;
+
+/// The keys of a cluster.
+static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let default = serde_json::to_value(ClusterConfig::default())
+        .expect("a cluster is texts, numbers and nothing else");
+    default.as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+});
+
+/// All clusters of a file, or all that is wrong with it.
+pub(super) fn parse(text: &str) -> Result<BTreeMap<String, ClusterConfig>, Vec<Problem>> {
+    let table = text
+        .parse::<Table>()
+        .map_err(|error| vec![Problem::Syntax(error.to_string().trim_end().to_owned())])?;
+    let mut problems = Vec::new();
+    let mut clusters = BTreeMap::new();
+    for (key, value) in table {
+        match value {
+            Value::Table(sections) if key == CLUSTERS => {
+                for (name, section) in sections {
+                    if let Some(cluster) = cluster(&name, section, &mut problems) {
+                        clusters.insert(name, cluster);
+                    }
+                }
+            }
+            _ => {
+                let nearest = nearest(&key, [CLUSTERS]).map(str::to_owned);
+                problems.push(Problem::UnknownKey { key, nearest });
+            }
+        }
+    }
+    if clusters.is_empty() && problems.is_empty() {
+        problems.push(Problem::NoCluster);
+    }
+    if problems.is_empty() { Ok(clusters) } else { Err(problems) }
+}
+
+/// A cluster; none where something is wrong with it.
+fn cluster(name: &str, section: Value, problems: &mut Vec<Problem>) -> Option<ClusterConfig> {
+    let before = problems.len();
+    let section_name = format!("{CLUSTERS}.{name}");
+    if !is_label(name) {
+        problems.push(Problem::Name(name.to_owned()));
+    }
+    let Value::Table(section) = section else {
+        problems.push(Problem::Section(section_name));
+        return None;
+    };
+    // One key at a time, so that all that is wrong is told.
+    for (key, value) in &section {
+        let path = format!("{section_name}.{key}");
+        if !KEYS.contains(key) {
+            let nearest = nearest(key, KEYS.iter().map(String::as_str));
+            let nearest = nearest.map(|nearest| format!("{section_name}.{nearest}"));
+            problems.push(Problem::UnknownKey { key: path, nearest });
+            continue;
+        }
+        let alone: Table = [(key.clone(), value.clone())].into_iter().collect();
+        if let Err(error) = ClusterConfig::deserialize(alone) {
+            let problem = error.message().trim_end().to_owned();
+            problems.push(Problem::Value { key: path, problem });
+        }
+    }
+    let namespace = section.get("namespace").and_then(Value::as_str);
+    if let Some(namespace) = namespace.filter(|namespace| !is_label(namespace)) {
+        let problem = format!("`{namespace}` is no name of a namespace");
+        problems.push(Problem::Value { key: format!("{section_name}.namespace"), problem });
+    }
+    if problems.len() > before {
+        return None;
+    }
+    let cluster = ClusterConfig::deserialize(section).ok()?;
+    Some(ClusterConfig { name: name.to_owned(), ..cluster })
+}
+
+/// The key that was probably meant.
+fn nearest<'a>(wrong: &str, keys: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let similar = keys.into_iter().map(|key| (strsim::jaro_winkler(wrong, key), key));
+    let best = similar.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.filter(|(similarity, _)| *similarity > SIMILAR).map(|(_, key)| key)
+}

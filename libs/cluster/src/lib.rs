@@ -1,0 +1,27 @@
+//! The Kubernetes clusters that steps run on: how they are configured, how they are reached, and which rights are needed there.
+//!
+//! ```text
+//!   clusters.toml ──▶ Clusters ──▶ ClusterConfig ──▶ connect ──▶ a client
+//!                                                └─▶ check      what is missing there
+//!                                                └─▶ prepare    makes what is missing
+//! ```
+//!
+//! Never inside: pods of attempts, and decisions about them.
+
+mod check;
+mod config;
+mod connect;
+mod failure;
+mod prepare;
+mod rights;
+
+pub use self::{
+    check::{CheckError, Finding, Item, OLDEST_VERSION, Report, Verdict, check},
+    config::{ClusterConfig, Clusters, ClustersError, DEFAULT_CLUSTER, Problem, UnknownCluster},
+    connect::{ConnectError, connect},
+    failure::told,
+    prepare::{
+        Done, Outcome, PrepareError, SERVICE_ACCOUNT, ServiceAccountRef, manifests, prepare,
+    },
+    rights::{RIGHTS, Right},
+};
