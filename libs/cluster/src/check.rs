@@ -1,7 +1,7 @@
 //! Looks whether a cluster has what Windlass needs: an API server that answers and is new enough, a namespace, the rights, and
 //! room for a pod as far as the rules of the cluster go.
 
-use std::{future::Future, time::Duration};
+use std::{fmt, future::Future, time::Duration};
 
 use futures::future::join_all;
 use k8s_openapi::{
@@ -74,6 +74,42 @@ pub enum Item {
     Admission,
 }
 
+impl Item {
+    /// What it is, in a word for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Version(_) => "version",
+            Self::Namespace(_) => "namespace",
+            Self::ServiceAccount(_) => "service_account",
+            Self::Right(_) => "right",
+            Self::Admission => "admission",
+        }
+    }
+
+    /// Which of its kind it is; none where there is one of the kind.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Version(name) | Self::Namespace(name) => Some(name.clone()),
+            Self::ServiceAccount(account) => Some(account.to_string()),
+            Self::Right(right) => Some(right.to_string()),
+            Self::Admission => None,
+        }
+    }
+}
+
+/// For people.
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "Kubernetes {version}"),
+            Self::Namespace(name) => write!(f, "the namespace {name}"),
+            Self::ServiceAccount(account) => write!(f, "the service account {account}"),
+            Self::Right(right) => write!(f, "the right to {right}"),
+            Self::Admission => f.write_str("the admission of a plain pod"),
+        }
+    }
+}
+
 /// Whether a thing is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -142,7 +178,9 @@ impl Check<'_> {
         service_account: Option<&ServiceAccountRef>,
     ) -> Result<Vec<Finding>, CheckError> {
         let mut findings = vec![version(&self.answer(self.client.apiserver_version()).await?)];
-        findings.push(self.namespace().await?);
+        let namespace = self.namespace().await?;
+        let is_nowhere = matches!(namespace.verdict, Verdict::Missing(_));
+        findings.push(namespace);
         if let Some(account) = service_account {
             findings.push(self.service_account(account).await?);
         }
@@ -153,7 +191,12 @@ impl Check<'_> {
             it.item == creates && it.verdict == Verdict::Present
         });
         findings.extend(rights);
-        findings.push(self.admission(may_create).await?);
+        findings.push(if is_nowhere {
+            let why = "there is no namespace to try it in".to_owned();
+            Finding { item: Item::Admission, verdict: Verdict::Unknown(why) }
+        } else {
+            self.admission(may_create).await?
+        });
         Ok(findings)
     }
 
@@ -184,7 +227,7 @@ impl Check<'_> {
         missing: String,
     ) -> Result<Verdict, CheckError>
     where
-        K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
+        K: Resource + Clone + DeserializeOwned + fmt::Debug,
     {
         match self.refusal(api.get_metadata_opt(name)).await? {
             Ok(Some(_)) => Ok(Verdict::Present),

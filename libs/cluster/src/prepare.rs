@@ -129,6 +129,16 @@ pub enum PrepareError {
     },
 }
 
+impl PrepareError {
+    /// Whether the API server was not to be reached, or has trouble of its own: later it may do.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Request { source, .. } => code(source).is_none_or(|code| code >= 500),
+            Self::Connect(_) | Self::Forbidden { .. } | Self::Conflict { .. } => false,
+        }
+    }
+}
+
 /// All objects that give Windlass what it needs in a namespace.
 struct Manifests {
     namespace: Namespace,
@@ -243,12 +253,20 @@ async fn apply<K: Applied>(api: &Api<K>, object: &K) -> Result<Done, PrepareErro
         .map_err(|error| refused(object, error))?;
     let outcome = match before {
         None => Outcome::Created,
-        Some(before) if before.meta().resource_version == after.meta().resource_version => {
-            Outcome::Unchanged
-        }
+        Some(before) if content(&before) == content(&after) => Outcome::Unchanged,
         Some(_) => Outcome::Changed,
     };
     Ok(finished(object, outcome))
+}
+
+/// An object without what the API server keeps of it for itself, such as who has set which field.
+fn content<K: Applied>(object: &K) -> Option<serde_json::Value> {
+    let mut object = object.clone();
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    meta.resource_version = None;
+    meta.generation = None;
+    serde_json::to_value(&object).ok()
 }
 
 async fn find<K: Applied>(api: &Api<K>, object: &K) -> Result<Option<K>, PrepareError> {

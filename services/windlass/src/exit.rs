@@ -12,7 +12,7 @@ cancels the run, and so does closing the pipe that its output goes to.";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Success = 0,
-    RunFailed = 1,
+    Failed = 1,
     Input = 2,
     RunCancelled = 3,
     Unavailable = 4,
@@ -24,7 +24,7 @@ impl Exit {
     /// All of them, ascending.
     pub(crate) const ALL: [Self; 7] = [
         Self::Success,
-        Self::RunFailed,
+        Self::Failed,
         Self::Input,
         Self::RunCancelled,
         Self::Unavailable,
@@ -36,7 +36,9 @@ impl Exit {
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Success => "done; where a run was followed, it succeeded",
-            Self::RunFailed => "the run that was followed failed",
+            Self::Failed => {
+                "the run that was followed failed, or something that was looked for is missing"
+            }
             Self::Input => {
                 "the command line, the file, the request or the state directory is wrong"
             }
@@ -62,7 +64,7 @@ impl Exit {
     pub(crate) fn of_run(state: RunState) -> Self {
         match state {
             RunState::Succeeded => Self::Success,
-            RunState::Failed => Self::RunFailed,
+            RunState::Failed => Self::Failed,
             RunState::Cancelled => Self::RunCancelled,
             RunState::Unspecified
             | RunState::Pending

@@ -1,5 +1,7 @@
 //! Why a command could not do what it was told.
 
+mod cluster;
+
 use std::io;
 
 use windlass_client::{ClientError, Code, FieldViolation};
@@ -8,6 +10,7 @@ use windlass_pipeline::check::Violations;
 use windlass_service::error::{ApiError, ErrorReason};
 use windlass_store::OpenError as StoreError;
 
+pub(crate) use self::cluster::ClusterFailure;
 use crate::{embedded::StartError, exit::Exit, state::StateError};
 
 /// Why a command ended before its end.
@@ -28,6 +31,9 @@ pub(crate) enum Failure {
     /// The services of this process could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A Kubernetes cluster cannot be reached, or will not do what is asked of it.
+    #[error(transparent)]
+    Cluster(#[from] ClusterFailure),
     /// Standard output is closed or full.
     #[error("standard output cannot be written to: {0}; see where it leads")]
     Output(#[source] io::Error),
@@ -118,6 +124,7 @@ impl Failure {
                 _ => Exit::Internal,
             },
             Self::Input(_) => Exit::Input,
+            Self::Cluster(failure) => failure.exit(),
             _ if self.is_of_state_dir() => Exit::Input,
             Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => {
                 Exit::Internal
@@ -130,6 +137,7 @@ impl Failure {
         match self {
             Self::Input(error) => error.reason.code(),
             Self::Client(error) | Self::NoServer(error) => error.code(),
+            Self::Cluster(failure) => failure.code(),
             _ if self.is_of_state_dir() => Code::FailedPrecondition,
             Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => {
                 Code::Internal
@@ -146,6 +154,7 @@ impl Failure {
             Self::Input(_)
             | Self::Client(_)
             | Self::NoServer(_)
+            | Self::Cluster(_)
             | Self::Output(_)
             | Self::System { .. } => false,
         }
@@ -162,6 +171,9 @@ impl Failure {
                 let unanswered = error.is_transient().then_some(ErrorReason::Unavailable.as_str());
                 error.reason().or(unanswered)
             }
+            Self::Cluster(failure) => {
+                failure.is_unavailable().then_some(ErrorReason::Unavailable.as_str())
+            }
             Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => None,
         }
     }
@@ -170,7 +182,11 @@ impl Failure {
         match self {
             Self::Input(error) => &error.violations,
             Self::Client(error) | Self::NoServer(error) => error.violations(),
-            Self::State(_) | Self::Start(_) | Self::Output(_) | Self::System { .. } => &[],
+            Self::Cluster(_)
+            | Self::State(_)
+            | Self::Start(_)
+            | Self::Output(_)
+            | Self::System { .. } => &[],
         }
     }
 

@@ -34,7 +34,7 @@ pub struct ClusterConfig {
     /// Its name, by which steps choose it.
     #[serde(skip)]
     pub name: String,
-    /// The kubeconfig file that says how it is reached. Unless given, the sources of [`connect`](crate::connect) are tried.
+    /// The kubeconfig file that says how it is reached. Unless given, the sources of [`connect`](crate::connect()) are tried.
     pub kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig; its current one unless given.
     pub context: Option<String>,

@@ -1,6 +1,7 @@
 //! The command line. Help texts are these comments.
 
 mod cache;
+mod cluster;
 mod dev;
 #[cfg(test)]
 mod documentation;
@@ -22,6 +23,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     cache::{CacheCommand, ClearCacheArgs},
+    cluster::{CheckClusterArgs, ClusterCommand, OneClusterArgs, PrepareClusterArgs},
     dev::DevArgs,
     limit::{LimitCommand, ListLimitsArgs, OneLimitArgs, RateArg, SetLimitArgs},
     list::ListArgs,
@@ -94,6 +96,9 @@ pub(crate) enum Command {
     /// See to the limits that runs share, which steps name
     #[command(subcommand)]
     Limit(LimitCommand),
+    /// See to the Kubernetes clusters that steps run on
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Check a pipeline's file without running it
     Validate(ValidateArgs),
     /// Print a pipeline as a graph, to be drawn by other programs
@@ -267,6 +272,12 @@ mod tests {
             let command = limit.find_subcommand_mut(name).unwrap();
             let help = command.clone().term_width(100).render_help().to_string();
             insta::assert_snapshot!(format!("help_limit_{name}"), help);
+        }
+        let mut cluster = root_command("cluster");
+        for name in ["check", "prepare"] {
+            let command = cluster.find_subcommand_mut(name).unwrap();
+            let help = command.clone().term_width(100).render_help().to_string();
+            insta::assert_snapshot!(format!("help_cluster_{name}"), help);
         }
         for name in ["run", "dev", "logs", "list", "submit", "watch"] {
             let help = root_command(name).render_help().to_string();

@@ -2,6 +2,7 @@
 
 mod approve;
 mod cache;
+mod cluster;
 mod dev;
 mod explain;
 mod get;
@@ -84,6 +85,7 @@ async fn command(
         Command::Delete(args) => orders::delete(&args, format).await,
         Command::Cache(command) => cache::cache(command, format).await,
         Command::Limit(command) => limit::limit(command, format).await,
+        Command::Cluster(command) => cluster::cluster(command, format).await,
         Command::Graph(args) => graph::graph(&args, format),
         Command::Validate(args) => validate::validate(&args, format),
         Command::Schema => schema(),

@@ -3,6 +3,7 @@
 //! Names do not change and are not reused; new ones may be added. Times are RFC 3339 in UTC; states and reasons are the
 //! contract's words in lower case (`succeeded`, `exit_code`); what has no value is null, never left out.
 
+mod cluster;
 mod error;
 mod event;
 mod explain;
@@ -12,6 +13,7 @@ mod result;
 mod run;
 
 pub(crate) use self::{
+    cluster::{CheckClusterResult, ClusterManifestsResult, PrepareClusterResult},
     error::ErrorDocument,
     event::EventDocument,
     explain::ExplainResult,

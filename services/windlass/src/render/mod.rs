@@ -1,6 +1,7 @@
 //! From data to text for people. Pure: data in, text out; what depends on the terminal is in [`Theme`].
 
 mod attempts;
+mod cluster;
 mod explain;
 mod failure;
 mod limits;
@@ -20,6 +21,7 @@ pub(crate) mod words;
 
 pub(crate) use self::{
     attempts::attempts,
+    cluster::{checked, prepared},
     explain::explained,
     failure::failure,
     limits::{limit, limit_line, limits},

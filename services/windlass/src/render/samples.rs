@@ -9,6 +9,7 @@ use windlass_client::v1::{
     Obstacle, ObstacleKind, Reason, Run, RunState, StepCounts, StepExplanation, StepState,
     StepStatus,
 };
+use windlass_cluster::{Done, Finding, Item, Outcome, RIGHTS, Report, ServiceAccountRef, Verdict};
 use windlass_pipeline::{
     file::{self, FileOptions},
     plan::Plan,
@@ -302,5 +303,44 @@ pub(crate) fn holders() -> [LimitHolder; 2] {
             since: Some(at(30)),
         },
         LimitHolder { run_id, attempt: 1, ..LimitHolder::default() },
+    ]
+}
+
+/// A cluster in which something is missing.
+pub(crate) fn cluster_report() -> Report {
+    let [create, .., log] = RIGHTS;
+    let finding = |item, verdict| Finding { item, verdict };
+    Report {
+        cluster: "gpu".to_owned(),
+        server: "https://10.0.0.1:6443/".to_owned(),
+        namespace: "jobs".to_owned(),
+        findings: vec![
+            finding(Item::Version("v1.34.10".to_owned()), Verdict::Present),
+            finding(
+                Item::Namespace("jobs".to_owned()),
+                Verdict::Unknown("namespaces \"jobs\" is forbidden".to_owned()),
+            ),
+            finding(
+                Item::ServiceAccount(ServiceAccountRef::default()),
+                Verdict::Missing("create it".to_owned()),
+            ),
+            finding(Item::Right(create), Verdict::Present),
+            finding(Item::Right(log), Verdict::Missing("add the rule".to_owned())),
+            finding(Item::Admission, Verdict::Present),
+        ],
+    }
+}
+
+/// What was made in a cluster.
+pub(crate) fn prepared() -> [Done; 3] {
+    let done = |kind: &str, name: &str, outcome| Done {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        outcome,
+    };
+    [
+        done("Namespace", "jobs", Outcome::Unchanged),
+        done("ServiceAccount", "jobs/windlass", Outcome::Created),
+        done("Role", "jobs/windlass", Outcome::Changed),
     ]
 }
