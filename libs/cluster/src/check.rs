@@ -26,6 +26,7 @@ use crate::{
     connect::{self, ConnectError},
     failure::{code, told},
     prepare::ServiceAccountRef,
+    report::{Finding, Item, Report, Verdict},
     rights::{RIGHTS, Right},
 };
 
@@ -36,97 +37,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// of. Sidecars among the init containers are since 1.29, and scheduling gates, by which queues hold pods back, for good since
 /// 1.30.
 pub const OLDEST_VERSION: (u32, u32) = (1, 30);
-
-/// What was found in a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The cluster's name.
-    pub cluster: String,
-    /// Where its API server is.
-    pub server: String,
-    /// Where pods are created.
-    pub namespace: String,
-    /// One thing each, in the order in which they depend on each other.
-    pub findings: Vec<Finding>,
-}
-
-/// What was found about one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The thing.
-    pub item: Item,
-    /// Whether it is there.
-    pub verdict: Verdict,
-}
-
-/// A thing that is needed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// Kubernetes in a version that is not too old; the version.
-    Version(String),
-    /// The namespace for pods.
-    Namespace(String),
-    /// A service account.
-    ServiceAccount(ServiceAccountRef),
-    /// A right in the namespace.
-    Right(Right),
-    /// That the cluster's own rules let a plain pod in.
-    Admission,
-}
-
-impl Item {
-    /// What it is, in a word for programs.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Version(_) => "version",
-            Self::Namespace(_) => "namespace",
-            Self::ServiceAccount(_) => "service_account",
-            Self::Right(_) => "right",
-            Self::Admission => "admission",
-        }
-    }
-
-    /// Which of its kind it is; none where there is one of the kind.
-    pub fn name(&self) -> Option<String> {
-        match self {
-            Self::Version(name) | Self::Namespace(name) => Some(name.clone()),
-            Self::ServiceAccount(account) => Some(account.to_string()),
-            Self::Right(right) => Some(right.to_string()),
-            Self::Admission => None,
-        }
-    }
-}
-
-/// For people.
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Version(version) => write!(f, "Kubernetes {version}"),
-            Self::Namespace(name) => write!(f, "the namespace {name}"),
-            Self::ServiceAccount(account) => write!(f, "the service account {account}"),
-            Self::Right(right) => write!(f, "the right to {right}"),
-            Self::Admission => f.write_str("the admission of a plain pod"),
-        }
-    }
-}
-
-/// Whether a thing is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is.
-    Present,
-    /// It is not, and what to do.
-    Missing(String),
-    /// It could not be looked at, and why. Nothing need be wrong.
-    Unknown(String),
-}
-
-impl Report {
-    /// Whether nothing is missing, as far as could be looked.
-    pub fn is_complete(&self) -> bool {
-        !self.findings.iter().any(|it| matches!(it.verdict, Verdict::Missing(_)))
-    }
-}
 
 /// Why a cluster could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -392,4 +302,22 @@ fn plain_pod() -> Pod {
         ..ObjectMeta::default()
     };
     Pod { metadata, spec: Some(spec), ..Pod::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_new_enough_also_as_providers_write_it() {
+        let verdict = |major: &str, minor: &str| {
+            let info = Info { major: major.to_owned(), minor: minor.to_owned(), ..Info::default() };
+            version(&info).verdict
+        };
+        assert_eq!(verdict("1", "30"), Verdict::Present);
+        assert_eq!(verdict("1", "33+"), Verdict::Present);
+        assert_eq!(verdict("2", "0"), Verdict::Present);
+        assert!(matches!(verdict("1", "29+"), Verdict::Missing(advice) if advice.contains("1.30")));
+        assert!(matches!(verdict("", "main"), Verdict::Unknown(_)));
+    }
 }

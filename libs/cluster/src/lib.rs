@@ -13,15 +13,17 @@ mod config;
 mod connect;
 mod failure;
 mod prepare;
+mod report;
 mod rights;
 
 pub use self::{
-    check::{CheckError, Finding, Item, OLDEST_VERSION, Report, Verdict, check},
+    check::{CheckError, OLDEST_VERSION, check},
     config::{ClusterConfig, Clusters, ClustersError, DEFAULT_CLUSTER, Problem, UnknownCluster},
     connect::{ConnectError, connect},
     failure::told,
     prepare::{
         Done, Outcome, PrepareError, SERVICE_ACCOUNT, ServiceAccountRef, manifests, prepare,
     },
+    report::{Finding, Item, Report, Verdict},
     rights::{RIGHTS, Right},
 };

@@ -41,3 +41,27 @@ impl ClusterFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_away_is_told_from_what_will_not_do() {
+        let away = ClusterFailure::from(CheckError::Unreachable {
+            cluster: "gpu".to_owned(),
+            server: "https://10.0.0.1".to_owned(),
+            problem: "cannot be reached".to_owned(),
+        });
+        assert_eq!((away.exit(), away.code()), (Exit::Unavailable, Code::Unavailable));
+        let forbidden = ClusterFailure::from(PrepareError::Forbidden {
+            kind: "Role".to_owned(),
+            name: "jobs/windlass".to_owned(),
+            message: "no".to_owned(),
+        });
+        assert_eq!((forbidden.exit(), forbidden.code()), (Exit::Input, Code::PermissionDenied));
+        let slow = ConnectError::PluginSlow { cluster: "gpu".to_owned() };
+        let slow = ClusterFailure::from(CheckError::Connect(slow));
+        assert_eq!((slow.exit(), slow.code()), (Exit::Input, Code::FailedPrecondition));
+    }
+}
