@@ -67,6 +67,12 @@ impl Groups {
                 .collect(),
         }
     }
+
+    /// Who is in a group now.
+    pub(crate) fn members(&self, group: &str, now: Timestamp) -> BTreeSet<String> {
+        let members = self.0.get(group).into_iter().flat_map(|group| &group.members);
+        members.filter(|(_, until)| **until > now).map(|(member, _)| member.clone()).collect()
+    }
 }
 
 impl Group {

@@ -27,7 +27,12 @@ mod redis;
 mod run;
 mod sqlite;
 
-use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Range,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -217,6 +222,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Takes part in a group whose members share leases among themselves, in one step: see [`ShareRequest`]. Nobody has a
     /// lease that another one has, by the store's clock.
     async fn share(&self, request: &ShareRequest) -> Result<Shares, StoreError>;
+
+    /// Reads who is in a group, without taking part in it; those left out that are leaving, and those whose time is over.
+    async fn read_members(&self, group: &str) -> Result<BTreeSet<String>, StoreError>;
 
     /// Reads the results that are kept in a namespace under these keys: for each, in the order asked, its result or none.
     /// How old it may be is up to who asks. One that cannot be read counts as none.

@@ -80,6 +80,26 @@ pub async fn a_member_leaves_step_by_step(store: Arc<dyn Store>) {
     assert_eq!(share(&*store, &leaving).await, shares(["two"], [(2, "two")]));
 }
 
+/// Who only looks is told who is there, and changes nothing.
+pub async fn members_are_read_by_one_who_is_none(store: Arc<dyn Store>) {
+    let members = async |group: &str| store.read_members(group).await.expect("read");
+    assert_eq!(members("schedulers").await, BTreeSet::new());
+    share(&*store, &request("one", [1])).await;
+    let leaving = request("leaving", [2]);
+    share(&*store, &leaving).await;
+    share(&*store, &ShareRequest { leaving: true, ..leaving }).await;
+    let ttl = Duration::from_millis(200);
+    share(&*store, &ShareRequest { ttl, ..request("silent", []) }).await;
+    let began = Instant::now();
+    while members("schedulers").await != BTreeSet::from(["one".into()]) {
+        assert!(began.elapsed() < LIMIT, "who is silent is no member after its time");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(members("launchers").await, BTreeSet::new());
+    let of_one = share(&*store, &request("one", [])).await;
+    assert_eq!(of_one, shares(["one"], [(1, "one"), (2, "leaving")]));
+}
+
 /// A member that is not heard of is gone after its time, and so are its leases; one that is heard of keeps them.
 pub async fn what_is_not_renewed_is_free_after_its_time(store: Arc<dyn Store>) {
     let ttl = Duration::from_millis(200);

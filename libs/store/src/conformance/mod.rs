@@ -29,7 +29,7 @@ pub use claim::{
 pub use group::{
     a_lease_is_held_by_one_until_it_is_released, a_member_leaves_step_by_step,
     a_member_with_a_short_time_shortens_nobody_elses,
-    an_installation_keeps_its_first_number_of_partitions,
+    an_installation_keeps_its_first_number_of_partitions, members_are_read_by_one_who_is_none,
     of_those_who_race_for_leases_each_lease_has_one, what_is_not_renewed_is_free_after_its_time,
 };
 pub use growth::{
@@ -108,6 +108,7 @@ macro_rules! conformance_tests {
             finished_runs_are_those_that_ended_and_have_no_orders
             limits_are_granted_as_the_engine_grants_them
             limits_are_taken_together_and_in_turn
+            members_are_read_by_one_who_is_none
             nothing_is_held_where_nobody_has_asked
             nothing_is_known_of_an_unknown_run
             of_many_results_the_newest_are_kept

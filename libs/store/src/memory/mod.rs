@@ -281,6 +281,11 @@ impl Store for MemoryStore {
         Ok(contents.groups.share(request, now))
     }
 
+    async fn read_members(&self, group: &str) -> Result<BTreeSet<String>, StoreError> {
+        let contents = self.contents();
+        Ok(contents.groups.members(group, self.clock.now()))
+    }
+
     async fn read_cache(
         &self,
         namespace: &str,

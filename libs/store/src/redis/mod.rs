@@ -32,7 +32,7 @@ mod tests;
 mod write;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
     sync::{
         Arc, Mutex,
@@ -244,6 +244,10 @@ impl Store for RedisStore {
         attempts: &[(StepIndex, u32)],
     ) -> Result<Vec<Option<Arc<str>>>, StoreError> {
         self.holders(run, attempts).await
+    }
+
+    async fn read_members(&self, group: &str) -> Result<BTreeSet<String>, StoreError> {
+        self.group_members(group).await
     }
 
     async fn share(&self, request: &ShareRequest) -> Result<Shares, StoreError> {

@@ -85,6 +85,12 @@ impl RedisStore {
         decode_shares(from_redis_value(answer).map_err(unexpected)?)
     }
 
+    pub(super) async fn group_members(&self, group: &str) -> Result<BTreeSet<String>, StoreError> {
+        let call = self.scripts.read_members.call().key(self.keys.group(group));
+        let answer = call.run(&self.quick).await.map_err(Fault::while_reading)?;
+        from_redis_value(answer).map_err(unexpected)
+    }
+
     pub(super) async fn installed(&self, offer: &Installation) -> Result<Installation, StoreError> {
         let key = self.keys.installation();
         let mut commands = redis::pipe();

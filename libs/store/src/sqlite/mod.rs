@@ -21,7 +21,7 @@ mod steps;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -244,6 +244,11 @@ impl Store for SqliteStore {
         // Read under the lock, so that time does not go back between two requests.
         let now = self.clock.now();
         Ok(groups.share(request, now))
+    }
+
+    async fn read_members(&self, group: &str) -> Result<BTreeSet<String>, StoreError> {
+        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(groups.members(group, self.clock.now()))
     }
 
     async fn read_cache(
