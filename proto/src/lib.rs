@@ -1,11 +1,12 @@
 //! The contract of Windlass.
 //!
 //! Inside: the generated types and services of `windlass/v1/*.proto` ([`v1`]), their conversions to and from the
-//! engine's types ([`convert`]) and to JSON ([`json`]), ids ([`id`]), keys of results ([`cache_key`]), how servers read requests ([`codec`]), the word of a removal ([`removal`]), and the one place that spells subjects ([`subject`]).
+//! engine's types ([`convert`]) and to JSON ([`json`]), ids ([`id`]), keys of results ([`cache_key`]), names of clusters ([`cluster`]), how servers read requests ([`codec`]), the word of a removal ([`removal`]), and the one place that spells subjects ([`subject`]).
 //!
 //! Never inside: I/O, and decisions about runs (those are the engine's).
 
 pub mod cache_key;
+pub mod cluster;
 pub mod codec;
 pub mod convert;
 pub mod encoded;

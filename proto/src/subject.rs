@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::id::{RunId, stable_hash};
+use crate::{
+    cluster,
+    id::{RunId, stable_hash},
+};
 
 /// A subject of the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,8 +15,11 @@ pub enum Subject {
         /// The partition.
         partition: u32,
     },
-    /// Commands to create attempts, to whichever launcher has room. Acknowledged.
-    Launch,
+    /// Commands to create attempts, to whichever launcher of a cluster has room. Acknowledged.
+    Launch {
+        /// The cluster.
+        cluster: ClusterToken,
+    },
     /// Commands about attempts that were ordered before, to any launcher, which passes them on to the host that holds the
     /// attempt. Acknowledged. Apart from `Launch`, so that nothing waits for room that frees it.
     Control,
@@ -43,7 +49,7 @@ impl Subject {
     pub fn is_acknowledged(self) -> bool {
         match self {
             Self::Event { .. }
-            | Self::Launch
+            | Self::Launch { .. }
             | Self::Control
             | Self::Host { .. }
             | Self::DeadLetter => true,
@@ -56,7 +62,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event { partition } => write!(f, "windlass.event.{partition}"),
-            Self::Launch => f.write_str("windlass.launch"),
+            Self::Launch { cluster } => write!(f, "windlass.launch.{cluster}"),
             Self::Control => f.write_str("windlass.control"),
             Self::Host { host } => write!(f, "windlass.host.{host}"),
             Self::DeadLetter => f.write_str("windlass.dead"),
@@ -86,6 +92,27 @@ impl fmt::Display for HostToken {
     }
 }
 
+/// Names a cluster where its own name cannot stand: a hash of it, the same in every program and for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterToken(pub u64);
+
+impl ClusterToken {
+    /// The token of the cluster of steps that name none.
+    pub const DEFAULT: Self = Self(stable_hash(cluster::DEFAULT.as_bytes()));
+
+    /// The token of the cluster with this name; an empty one means the default.
+    pub fn of(name: &str) -> Self {
+        Self(stable_hash(cluster::or_default(name).as_bytes()))
+    }
+}
+
+impl fmt::Display for ClusterToken {
+    /// 16 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +123,12 @@ mod tests {
         let host = HostToken::of("node-7.example");
         let spelled = [
             (Subject::Event { partition: 63 }, "windlass.event.63"),
-            (Subject::Launch, "windlass.launch"),
+            (
+                Subject::Launch { cluster: ClusterToken::DEFAULT },
+                "windlass.launch.ebada5168620c5fe",
+            ),
+            (Subject::Launch { cluster: ClusterToken::of("") }, "windlass.launch.ebada5168620c5fe"),
+            (Subject::Launch { cluster: ClusterToken(0xab) }, "windlass.launch.00000000000000ab"),
             (Subject::Control, "windlass.control"),
             (Subject::Host { host }, "windlass.host.51afb76f8af4c635"),
             (Subject::Host { host: HostToken(0xab) }, "windlass.host.00000000000000ab"),

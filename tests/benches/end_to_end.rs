@@ -18,7 +18,7 @@ use windlass_engine::{
     event::{AttemptPhase, AttemptReport, Event},
     graph::{GraphBuilder, NodeIndex},
     output::{Effect, Output},
-    policy::{RunPolicy, StepPolicy},
+    policy::{ClusterIndex, RunPolicy, StepPolicy},
     run::Run,
     time::Timestamp,
 };
@@ -72,7 +72,7 @@ fn engine_alone(steps: usize, dependencies: Dependencies) -> f64 {
     let mut out = Output::default();
     let started = Instant::now();
     run.apply(&Event::Submitted, now, &mut out).expect("every run begins");
-    while run.dispatch(WINDOW, now, &mut out) > 0 {
+    while run.dispatch(ClusterIndex(0), WINDOW, now, &mut out) > 0 {
         for effect in std::mem::take(&mut out).effects {
             let Effect::Launch(attempt) = effect else { continue };
             let report = AttemptReport {

@@ -16,7 +16,7 @@ use windlass_engine::{
     graph::{Graph, GraphBuilder, NodeIndex, Place},
     logic::{Facts, Logic},
     output::{Effect, Output},
-    policy::{RunPolicy, StepPolicy},
+    policy::{ClusterIndex, RunPolicy, StepPolicy},
     record::{RunState, StepIndex},
     run::Run,
     time::Timestamp,
@@ -109,7 +109,7 @@ fn drive(run: &mut Run) -> (usize, usize) {
     let mut output = Output::default();
     apply(run, &Event::Submitted, now, &mut output);
     loop {
-        run.dispatch(BATCH, now, &mut output);
+        run.dispatch(ClusterIndex(0), BATCH, now, &mut output);
         let Output { mut delta, effects } = std::mem::take(&mut output);
         transitions += delta.steps.len();
         delta.settle();

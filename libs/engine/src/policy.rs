@@ -95,6 +95,8 @@ pub struct StepPolicy {
     pub rules: Option<RulesIndex>,
     /// Which named limits its attempts hold while they may exist; by default none.
     pub limits: Option<LimitsIndex>,
+    /// Whose launchers create its attempts; by default the graph's first cluster.
+    pub cluster: ClusterIndex,
     /// From an attempt's creation until it runs.
     pub startup_timeout_ms: Option<u64>,
     /// From an attempt's running to its end.
@@ -171,6 +173,20 @@ pub struct RulesIndex(pub(crate) u32);
 /// A list of named limits of a graph: see [`GraphBuilder::add_limits`](crate::graph::GraphBuilder::add_limits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LimitsIndex(pub(crate) u32);
+
+/// A cluster of a graph: see [`GraphBuilder::add_cluster`](crate::graph::GraphBuilder::add_cluster). By default the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ClusterIndex(pub u32);
+
+impl ClusterIndex {
+    /// Its place in [`Graph::clusters`](crate::graph::Graph::clusters).
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The cluster of steps that name none.
+pub const DEFAULT_CLUSTER: &str = "default";
 
 /// What is done about some failures. The first rule of a list that lists a failure decides; where none does, the step is tried
 /// again.

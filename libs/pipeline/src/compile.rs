@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 use windlass_engine::{
     graph::{Graph, GraphBuilder, NodeIndex, Place},
     policy::{
-        FailureMode, LimitChanges, RetryAction, RetryPolicy, RetryRule, RunPolicy, StepPolicy,
-        TriggerRule,
+        ClusterIndex, FailureMode, LimitChanges, RetryAction, RetryPolicy, RetryRule, RunPolicy,
+        StepPolicy, TriggerRule,
     },
 };
 use windlass_proto::{
-    convert,
+    cluster, convert,
     encoded::EncodedPipeline,
     id::RunId,
     v1::{self, step::Work},
@@ -149,9 +149,11 @@ fn run_policy(pipeline: &v1::Pipeline, jitter_seed: u64) -> RunPolicy {
 
 fn step_policy(step: &v1::Step, builder: &mut GraphBuilder) -> StepPolicy {
     let rules = step.retry.as_deref().map(retry_rules).unwrap_or_default();
-    let limits = match &step.work {
-        Some(Work::Task(task)) => task.limits.as_slice(),
-        _ => &[],
+    let (limits, cluster) = match &step.work {
+        Some(Work::Task(task)) => {
+            (task.limits.as_slice(), builder.add_cluster(cluster::or_default(&task.cluster)))
+        }
+        _ => (&[][..], ClusterIndex::default()),
     };
     StepPolicy {
         trigger_rule: match step.trigger_rule() {
@@ -165,6 +167,7 @@ fn step_policy(step: &v1::Step, builder: &mut GraphBuilder) -> StepPolicy {
         retry: step.retry.as_deref().map(retry_policy).unwrap_or_default(),
         rules: builder.add_rules(rules),
         limits: builder.add_limits(limits.iter().map(|name| Arc::from(name.as_str()))),
+        cluster,
         startup_timeout_ms: step.startup_timeout.as_ref().and_then(to_ms),
         timeout_ms: step.timeout.as_ref().and_then(to_ms),
         has_condition: !step.when.is_empty(),

@@ -32,7 +32,7 @@ pub(crate) const PIPELINE: NameRule = NameRule {
     most: limits::NAME_CHARS,
 };
 
-/// Names of steps, and of limits that runs share.
+/// Names of steps, of limits that runs share, and of clusters.
 pub(crate) const STEP: NameRule = NameRule {
     words: "lower-case letters, digits, `-` and `_`, a letter first, at most 63 characters",
     first: |byte| byte.is_ascii_lowercase(),
@@ -66,6 +66,12 @@ pub(crate) const LABEL: NameRule = NameRule {
 
 fn is_label_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_./".contains(&byte)
+}
+
+/// What is wrong with the name of a cluster, and what to do; none where nothing is.
+pub fn wrong_cluster_name(name: &str) -> Option<String> {
+    (!STEP.allows(name))
+        .then(|| format!("{} is no lawful name of a cluster; use {}", quote(name), STEP.words))
 }
 
 /// What is wrong with the name of a limit that runs share, and what to do; none where nothing is.

@@ -133,7 +133,7 @@ impl<R: Runtime> Intake<R> {
         consumer: &mut dyn Consumer,
     ) -> Result<(Vec<Delivery>, usize), BusError> {
         let room = match subject {
-            Subject::Launch => self.launches.attempts.runtime.room().await,
+            Subject::Launch { .. } => self.launches.attempts.runtime.room().await,
             _ => usize::MAX,
         };
         // A command that finds no room would keep others waiting: where room is counted, they are taken one by one.

@@ -12,7 +12,7 @@ use windlass_engine::{
 };
 use windlass_proto::{
     id::RunId,
-    subject::Subject,
+    subject::{ClusterToken, Subject},
     v1::{self, command::Command as Body},
 };
 use windlass_service::fail_point;
@@ -33,6 +33,8 @@ use crate::{
 pub(crate) struct Launches<R> {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: Arc<dyn Store>,
+    /// Whose launchers have what there is no room for here.
+    pub(crate) cluster: ClusterToken,
     pub(crate) attempts: Arc<Attempts<R>>,
     pub(crate) plans: Plans,
     pub(crate) list_files: ListReader,
@@ -149,7 +151,8 @@ impl<R: Runtime> Launches<R> {
         let body = Body::Launch(v1::Launch { generation, attempts });
         let command = v1::Command { run_id: run.to_string(), command: Some(body) };
         let payload = Bytes::from(command.encode_to_vec());
-        Ok(self.bus.offer(Subject::Launch, payload.into()).await?)
+        let subject = Subject::Launch { cluster: self.cluster };
+        Ok(self.bus.offer(subject, payload.into()).await?)
     }
 
     /// Those of the attempts that are this launcher's to create. The others are somebody's already, who is told to see to it.

@@ -14,6 +14,7 @@
 mod attempts;
 mod claims;
 mod clock;
+mod cluster;
 mod hosts;
 mod intake;
 mod known;
@@ -38,7 +39,7 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windlass_bus::Bus;
-use windlass_proto::subject::{HostToken, Subject};
+use windlass_proto::subject::{ClusterToken, HostToken, Subject};
 use windlass_service::dead_letters::DeadLetters;
 use windlass_store::Store;
 
@@ -58,6 +59,8 @@ use crate::{
 pub struct Launcher<R> {
     /// Into how many partitions runs are divided; the same for all services, for ever.
     pub partitions: u32,
+    /// The cluster whose attempts it creates; the same as steps name it.
+    pub cluster: String,
     /// After how long without a word from its launcher a host counts as lost, with all attempts on it; none for never. This is
     /// the one case in which two attempts of a step may run at once: where the host was only cut off.
     pub host_lost_after: Option<Duration>,
@@ -78,8 +81,18 @@ pub struct Launcher<R> {
 impl<R: Runtime> Launcher<R> {
     /// Takes commands and reports until `shutdown`. Then commands that were taken are carried through, and what is known is told.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { partitions, host_lost_after, list_dirs, bus, store, runtime, reports, reported } =
-            self;
+        let Self {
+            partitions,
+            cluster,
+            host_lost_after,
+            list_dirs,
+            bus,
+            store,
+            runtime,
+            reports,
+            reported,
+        } = self;
+        let token = ClusterToken::of(&cluster);
         let holder = runtime.holder().map(str::to_owned);
         let claims = holder.as_deref().map(|it| Claims::new(it, store.clone(), bus.clone()));
         let hosts = Hosts::new(host_lost_after);
@@ -87,6 +100,7 @@ impl<R: Runtime> Launcher<R> {
         let launches = Arc::new(Launches {
             bus: bus.clone(),
             store: store.clone(),
+            cluster: token,
             attempts: attempts.clone(),
             plans: Plans::default(),
             list_files: ListReader::new(list_dirs),
@@ -101,8 +115,9 @@ impl<R: Runtime> Launcher<R> {
         let told = CancellationToken::new();
         let work = async {
             tokio::join!(
-                intake.run(Subject::Launch, shutdown.clone()),
+                intake.run(Subject::Launch { cluster: token }, shutdown.clone()),
                 intake.run(Subject::Control, shutdown.clone()),
+                cluster::keep_known(&cluster, &*store, shutdown.clone()),
                 removal::run(launches, bus.clone(), store.clone(), partitions, shutdown.clone()),
                 async {
                     let Some(holder) = &holder else { return };

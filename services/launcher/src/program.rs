@@ -72,6 +72,7 @@ async fn launch<R: Runtime>(
 ) {
     let launcher = Launcher {
         partitions: context.settings.installation.partitions,
+        cluster: context.settings.launcher.cluster.clone(),
         host_lost_after: context.settings.launcher.host_lost_after,
         list_dirs: context.settings.launcher.list_dirs.clone().map(Into::into),
         bus,

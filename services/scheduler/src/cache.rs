@@ -6,11 +6,13 @@ use std::{
 };
 
 use windlass_engine::{
+    policy::ClusterIndex,
+    record::StepIndex,
     run::Run,
     share::{Contender, InFlight},
     time::Timestamp,
 };
-use windlass_proto::id::RunId;
+use windlass_proto::{id::RunId, subject::ClusterToken};
 use windlass_store::{Submission, Version};
 
 /// A run in memory.
@@ -23,7 +25,23 @@ pub(crate) struct CachedRun {
     /// When it was accepted: of a namespace, older runs launch first.
     pub(crate) created_at: Timestamp,
     pub(crate) home: Home,
-    marks: Marks,
+    wakeup: Option<Timestamp>,
+    /// How it is in each cluster that its graph names, in that order.
+    clusters: Vec<InCluster>,
+}
+
+impl CachedRun {
+    /// The cluster whose launchers create the attempts of a step.
+    pub(crate) fn cluster(&self, step: StepIndex) -> ClusterToken {
+        let known = self.clusters.get(self.run.cluster(step).at());
+        known.map_or(ClusterToken::DEFAULT, |known| known.cluster)
+    }
+
+    /// What its graph calls a cluster; none where it names no such one.
+    pub(crate) fn index(&self, cluster: ClusterToken) -> Option<ClusterIndex> {
+        let at = self.clusters.iter().position(|known| known.cluster == cluster)?;
+        u32::try_from(at).ok().map(ClusterIndex)
+    }
 }
 
 /// Where a run belongs.
@@ -40,13 +58,64 @@ impl Home {
     }
 }
 
-/// Under what a run stands in the cache's indexes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Marks {
-    wakeup: Option<Timestamp>,
+/// How a run is in one cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct InCluster {
+    cluster: ClusterToken,
     hungry: bool,
     unconfirmed: usize,
     in_flight: usize,
+}
+
+impl InCluster {
+    fn idle(cluster: ClusterToken) -> Self {
+        Self { cluster, hungry: false, unconfirmed: 0, in_flight: 0 }
+    }
+}
+
+/// What all runs together want of one cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Demand {
+    /// Runs that could launch if there were room, the oldest first.
+    hungry: BTreeSet<(Timestamp, RunId)>,
+    /// How many attempts are ordered of which no launcher has said that they exist.
+    pub(crate) unconfirmed: usize,
+    /// How many attempts are in flight, by namespace; none of them is 0.
+    pub(crate) in_flight: InFlight,
+}
+
+impl Demand {
+    /// Whether any run could launch if there were room.
+    pub(crate) fn is_hungry(&self) -> bool {
+        !self.hungry.is_empty()
+    }
+
+    fn is_none(&self) -> bool {
+        self.hungry.is_empty() && self.unconfirmed == 0 && self.in_flight.is_empty()
+    }
+
+    /// Keeps up with a run that was so and is so.
+    fn follow(
+        &mut self,
+        run: (Timestamp, RunId),
+        namespace: &Arc<str>,
+        was: InCluster,
+        is: InCluster,
+    ) {
+        if is.hungry {
+            self.hungry.insert(run);
+        } else {
+            self.hungry.remove(&run);
+        }
+        self.unconfirmed = self.unconfirmed - was.unconfirmed + is.unconfirmed;
+        if was.in_flight != is.in_flight {
+            let in_flight = self.in_flight.entry(namespace.clone()).or_default();
+            *in_flight = *in_flight - was.in_flight + is.in_flight;
+            if *in_flight == 0 {
+                self.in_flight.remove(namespace);
+            }
+        }
+    }
 }
 
 /// The runs in memory, with indexes by what they want. After every change of a run, [`Cache::refresh`] it.
@@ -54,11 +123,8 @@ struct Marks {
 pub(crate) struct Cache {
     runs: BTreeMap<RunId, CachedRun>,
     wakeups: BTreeSet<(Timestamp, RunId)>,
-    /// Runs that could launch if there were room, the oldest first.
-    hungry: BTreeSet<(Timestamp, RunId)>,
-    unconfirmed: usize,
-    /// By namespace; none of them is 0.
-    in_flight: InFlight,
+    /// Of those clusters of which runs want anything.
+    demands: BTreeMap<ClusterToken, Demand>,
 }
 
 impl Cache {
@@ -72,14 +138,19 @@ impl Cache {
         created_at: Timestamp,
     ) {
         self.remove(id);
-        let marks = Marks::default();
-        self.runs.insert(id, CachedRun { run, version, created_at, home, marks });
+        let of_name = |name: &Arc<str>| InCluster::idle(ClusterToken::of(name));
+        let clusters = run.graph().clusters().iter().map(of_name).collect();
+        let cached = CachedRun { run, version, created_at, home, wakeup: None, clusters };
+        self.runs.insert(id, cached);
     }
 
     pub(crate) fn remove(&mut self, id: RunId) {
-        if let Some(cached) = self.runs.remove(&id) {
-            let CachedRun { created_at, marks, home, .. } = cached;
-            self.mark(id, created_at, &home.namespace, marks, Marks::default());
+        let Some(cached) = self.runs.remove(&id) else { return };
+        cached.wakeup.map(|time| self.wakeups.remove(&(time, id)));
+        let run = (cached.created_at, id);
+        for was in cached.clusters {
+            let is = InCluster::idle(was.cluster);
+            follow(&mut self.demands, run, &cached.home.namespace, was, is);
         }
     }
 
@@ -100,50 +171,64 @@ impl Cache {
         let Some(cached) = self.runs.get_mut(&id) else {
             return;
         };
-        let new = Marks {
-            wakeup: cached.run.next_wakeup(now),
-            hungry: cached.run.may_launch(),
-            unconfirmed: cached.run.unconfirmed(),
-            in_flight: cached.run.record().in_flight() as usize,
-        };
-        let old = std::mem::replace(&mut cached.marks, new);
-        let (created_at, namespace) = (cached.created_at, cached.home.namespace.clone());
-        self.mark(id, created_at, &namespace, old, new);
+        let CachedRun { run, created_at, home, wakeup, clusters, .. } = cached;
+        let was_due = std::mem::replace(wakeup, run.next_wakeup(now));
+        if was_due != *wakeup {
+            was_due.map(|time| self.wakeups.remove(&(time, id)));
+            wakeup.map(|time| self.wakeups.insert((time, id)));
+        }
+        for (index, known) in (0..).map(ClusterIndex).zip(clusters) {
+            let is = InCluster {
+                cluster: known.cluster,
+                hungry: run.may_launch(index),
+                unconfirmed: run.unconfirmed(index),
+                in_flight: run.in_flight(index),
+            };
+            let was = std::mem::replace(known, is);
+            if was != is {
+                follow(&mut self.demands, (*created_at, id), &home.namespace, was, is);
+            }
+        }
     }
 
-    /// How many attempts are ordered of which no launcher has said that they exist.
-    pub(crate) fn unconfirmed(&self) -> usize {
-        self.unconfirmed
+    /// The clusters of which runs want anything, and what that is.
+    pub(crate) fn demands(&self) -> &BTreeMap<ClusterToken, Demand> {
+        &self.demands
     }
 
-    /// The runs that could launch if there were room, the oldest first.
-    pub(crate) fn hungry(&self) -> Vec<Contender<RunId>> {
-        let contender = |(_, id): &(Timestamp, RunId)| {
-            let CachedRun { run, home, .. } = &self.runs[id];
+    /// The runs that could launch in a cluster if there were room, the oldest first.
+    pub(crate) fn hungry(&self, cluster: ClusterToken) -> Vec<Contender<RunId>> {
+        let contender = |id: RunId| {
+            let CachedRun { run, home, .. } = &self.runs[&id];
             let (namespace, priority) = (home.namespace.clone(), run.graph().policy().priority);
-            Contender { run: *id, namespace, priority }
+            Contender { run: id, namespace, priority }
         };
-        self.hungry.iter().map(contender).collect()
+        self.hungry_in(cluster).map(contender).collect()
     }
 
     /// Whether there are any.
-    pub(crate) fn is_hungry(&self) -> bool {
-        !self.hungry.is_empty()
+    pub(crate) fn is_hungry(&self, cluster: ClusterToken) -> bool {
+        self.demands.get(&cluster).is_some_and(Demand::is_hungry)
     }
 
-    /// The highest priority of runs that could launch if there were room.
-    pub(crate) fn waits(&self) -> Option<i32> {
-        self.hungry.iter().map(|(_, id)| self.runs[id].run.graph().policy().priority).max()
+    /// The highest priority of these runs.
+    pub(crate) fn waits(&self, cluster: ClusterToken) -> Option<i32> {
+        self.hungry_in(cluster).map(|id| self.runs[&id].run.graph().policy().priority).max()
     }
 
-    /// How many attempts are in flight.
-    pub(crate) fn in_flight(&self) -> &InFlight {
-        &self.in_flight
+    fn hungry_in(&self, cluster: ClusterToken) -> impl Iterator<Item = RunId> {
+        let demand = self.demands.get(&cluster).into_iter();
+        demand.flat_map(|demand| &demand.hungry).map(|(_, id)| *id)
     }
 
-    /// Some of the runs with attempts of which no launcher has said that they exist, each with its version.
-    pub(crate) fn waiting_for_launchers(&self, most: usize) -> Vec<(RunId, Version)> {
-        let waiting = self.runs.iter().filter(|(_, cached)| cached.marks.unconfirmed > 0);
+    /// Some of the runs with attempts of which no launcher of a cluster has said that they exist, each with its version.
+    pub(crate) fn waiting_for_launchers(
+        &self,
+        cluster: ClusterToken,
+        most: usize,
+    ) -> Vec<(RunId, Version)> {
+        let waits = |known: &InCluster| known.cluster == cluster && known.unconfirmed > 0;
+        let waiting = self.runs.iter().filter(|(_, cached)| cached.clusters.iter().any(waits));
         waiting.take(most).map(|(id, cached)| (*id, cached.version)).collect()
     }
 
@@ -156,31 +241,19 @@ impl Cache {
     pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = RunId> + '_ {
         self.wakeups.iter().take_while(move |(time, _)| *time <= now).map(|(_, id)| *id)
     }
+}
 
-    fn mark(
-        &mut self,
-        id: RunId,
-        created_at: Timestamp,
-        namespace: &Arc<str>,
-        old: Marks,
-        new: Marks,
-    ) {
-        if old.wakeup != new.wakeup {
-            old.wakeup.map(|time| self.wakeups.remove(&(time, id)));
-            new.wakeup.map(|time| self.wakeups.insert((time, id)));
-        }
-        if new.hungry {
-            self.hungry.insert((created_at, id));
-        } else {
-            self.hungry.remove(&(created_at, id));
-        }
-        self.unconfirmed = self.unconfirmed - old.unconfirmed + new.unconfirmed;
-        if old.in_flight != new.in_flight {
-            let in_flight = self.in_flight.entry(namespace.clone()).or_default();
-            *in_flight = *in_flight - old.in_flight + new.in_flight;
-            if *in_flight == 0 {
-                self.in_flight.remove(namespace);
-            }
-        }
+/// Keeps up with a run that was so and is so. What nobody wants anything of is not kept.
+fn follow(
+    demands: &mut BTreeMap<ClusterToken, Demand>,
+    run: (Timestamp, RunId),
+    namespace: &Arc<str>,
+    was: InCluster,
+    is: InCluster,
+) {
+    let demand = demands.entry(was.cluster).or_default();
+    demand.follow(run, namespace, was, is);
+    if demand.is_none() {
+        demands.remove(&was.cluster);
     }
 }

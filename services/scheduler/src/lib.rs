@@ -32,6 +32,7 @@ mod results;
 mod retention;
 mod shares;
 mod turn;
+mod unsent;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -50,8 +51,8 @@ pub struct SchedulerConfig {
     pub partitions: u32,
     /// Which of them this scheduler serves.
     pub ownership: Ownership,
-    /// The most attempts of one partition that are ordered and of which no launcher has said that they exist. It bounds
-    /// what waits in the LAUNCH stream, so that a wide run does not stand in the way of the others; mostly they are fewer: see
+    /// The most attempts of one partition and one cluster that are ordered and of which no launcher has said that they exist. It
+    /// bounds what waits in the LAUNCH stream, so that a wide run does not stand in the way of the others; mostly they are fewer: see
     /// [`window`](windlass_engine::window).
     pub launch_window: NonZeroUsize,
     /// The most attempts that one command names.

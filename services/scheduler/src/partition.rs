@@ -17,9 +17,6 @@ use windlass_bus::{Bus, BusError, Delivery};
 use windlass_engine::{
     event::Event,
     output::{AttemptRef, Effect, Output},
-    share::Waits,
-    time::Timestamp,
-    window::Window,
 };
 use windlass_proto::{id::RunId, subject::Subject};
 use windlass_service::{
@@ -33,11 +30,13 @@ use crate::{
     SchedulerConfig,
     cache::Cache,
     clock::Clock,
+    dispatch::Rooms,
     inbox::{self, Inbox, Work},
     limits::Lines,
     load::Board,
     results::ReportedResult,
     turn::Decision,
+    unsent::Unsent,
 };
 
 /// How long a loop waits after something it depends on failed it.
@@ -56,13 +55,10 @@ pub(crate) struct Partition {
     pub(crate) cache: Cache,
     /// How all partitions are.
     pub(crate) board: Arc<Board>,
-    pub(crate) window: Window,
-    /// Since when runs of which priority wait for room.
-    pub(crate) waits: Waits,
-    /// When to look whether what waits elsewhere still comes first.
-    pub(crate) looks_again: Option<Timestamp>,
-    /// When to make sure that launchers have not taken what was ordered.
-    pub(crate) doubts: Option<Timestamp>,
+    /// How much may be ordered, in each cluster.
+    pub(crate) rooms: Rooms,
+    /// Commands for which the bus has no room.
+    pub(crate) unsent: Unsent,
     dead_letters: Arc<DeadLetters>,
     /// Runs to be looked at although no event names them: they may owe something, or have orders in their inbox.
     pub(crate) owing: BTreeSet<RunId>,
@@ -100,15 +96,13 @@ impl Partition {
     ) -> Self {
         Self {
             number,
-            window: Window::new(config.launch_window.get()),
+            rooms: Rooms::new(config.launch_window.get()),
+            unsent: Unsent::default(),
             config,
             bus,
             store,
             cache: Cache::default(),
             board,
-            waits: Waits::default(),
-            looks_again: None,
-            doubts: None,
             dead_letters,
             owing: BTreeSet::new(),
             refused: Vec::new(),
@@ -126,7 +120,8 @@ impl Partition {
                     warn!(partition = self.number, %error, untold, "partition is started over");
                 }
                 self.cache = Cache::default();
-                self.window = Window::new(self.config.launch_window.get());
+                self.rooms.reset();
+                self.unsent = Unsent::default();
                 self.refused.clear();
                 self.results.clear();
                 self.lines = Lines::default();
@@ -151,14 +146,14 @@ impl Partition {
         self.find_active().await?;
         let mut next_sweep = Instant::now() + self.config.sweep;
         loop {
-            let times =
-                [self.cache.next_wakeup(), self.lines.next_look(), self.looks_again, self.doubts];
+            let times = [self.cache.next_wakeup(), self.lines.next_look(), self.rooms.next_look()];
             let due = times.into_iter().flatten().min();
             let wakeup = match due {
                 _ if !self.owing.is_empty() || self.lines.has_news() => Instant::now(),
                 Some(time) => next_sweep.min(Instant::now() + clock.until(time)),
                 None => next_sweep,
             };
+            let wakeup = self.unsent.next_offer().map_or(wakeup, |again| wakeup.min(again));
             let deliveries = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 Ok(()) = reload.changed() => return Err(TurnError::Reload),
@@ -174,6 +169,7 @@ impl Partition {
             }
             self.look_at_lines(clock.now()).await?;
             self.make_sure(clock.now()).await?;
+            self.offer_unsent().await?;
             let turn = self.turn(&deliveries, &clock, stop);
             let newer = windlass_bus::hold(&deliveries, turn).await?;
             fail_point::reach("scheduler.published");
@@ -259,15 +255,16 @@ impl Partition {
         let patience = u64::try_from(self.config.sweep.as_millis()).unwrap_or(u64::MAX);
         let mut overdue = BTreeMap::new();
         for id in self.cache.ids() {
-            let cached = self.cache.get_mut(id).expect("listed a moment ago");
-            let effects: Vec<Effect> = cached
-                .run
-                .outstanding()
-                .filter(|effect| {
-                    let record = cached.run.step(effect.attempt().step);
-                    now.since(record.queued_at.max(record.started_at)) >= patience
-                })
-                .collect();
+            let cached = &*self.cache.get_mut(id).expect("listed a moment ago");
+            let is_overdue = |effect: &Effect| {
+                let step = effect.attempt().step;
+                let record = cached.run.step(step);
+                // What waits to be sent need not be sent again.
+                let waits =
+                    matches!(effect, Effect::Launch(_)) && self.unsent.has(cached.cluster(step));
+                !waits && now.since(record.queued_at.max(record.started_at)) >= patience
+            };
+            let effects: Vec<Effect> = cached.run.outstanding().filter(is_overdue).collect();
             if !effects.is_empty() {
                 let output = Output { effects, ..Output::default() };
                 overdue.insert(id, Decision { output, ..Decision::default() });

@@ -17,7 +17,10 @@ use windlass_engine::{
     run::Run,
     time::Timestamp,
 };
-use windlass_proto::{id::RunId, subject::Subject};
+use windlass_proto::{
+    id::RunId,
+    subject::{ClusterToken, Subject},
+};
 use windlass_service::{
     fail_point,
     revive::{Compiled, ReviveError},
@@ -271,8 +274,10 @@ impl Partition {
         // Who was faster has found the same, or will.
         match self.store.commit(vec![commit]).await?.pop() {
             Some(Committed::Done(after)) => {
-                let mut messages =
-                    outbox::commands(id, generation, stops, self.config.command_size.get());
+                let size = self.config.command_size.get();
+                // Launches are none of them.
+                let cluster = |_| ClusterToken::DEFAULT;
+                let mut messages = outbox::commands(id, generation, stops, size, cluster);
                 let change = outbox::change(id, version, after, &[]);
                 messages.push((Subject::Change { run: id }, change));
                 self.send(messages).await?;
@@ -364,21 +369,34 @@ impl Partition {
                 continue;
             };
             let generation = cached.run.record().launch_generation;
-            messages.extend(outbox::commands(*id, generation, &decision.output.effects, size));
+            let cached = &*cached;
+            let cluster = |step| cached.cluster(step);
+            let effects = &decision.output.effects;
+            messages.extend(outbox::commands(*id, generation, effects, size, cluster));
         }
         messages.extend(changes);
         self.send(messages).await
     }
 
+    /// Sends messages. Waits until all of them are safe, but for commands to create attempts that their cluster has no room for.
     pub(crate) async fn send(
-        &self,
+        &mut self,
         messages: Vec<(Subject, bytes::Bytes)>,
     ) -> Result<(), TurnError> {
-        let sent = messages
+        let (mut launches, mut others) = (Vec::new(), Vec::new());
+        for (subject, payload) in messages {
+            match subject {
+                Subject::Launch { cluster } => launches.push((cluster, payload)),
+                _ => others.push((subject, payload)),
+            }
+        }
+        let bus = self.bus.clone();
+        let sent = others
             .into_iter()
-            .map(|(subject, payload)| self.bus.publish(subject, Message::from(payload)));
-        future::try_join_all(sent).await?;
-        Ok(())
+            .map(|(subject, payload)| bus.publish(subject, Message::from(payload)));
+        let (sent, offered) = tokio::join!(future::try_join_all(sent), self.offer(launches));
+        sent?;
+        offered
     }
 
     fn forget_ended(&mut self, ids: impl Iterator<Item = RunId>) {

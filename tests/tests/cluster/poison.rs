@@ -9,10 +9,16 @@ use windlass_engine::{
     reason::StopCause,
     record::{RunState, StepIndex, StepState},
 };
-use windlass_proto::{id::RunId, subject::Subject, v1};
+use windlass_proto::{
+    id::RunId,
+    subject::{ClusterToken, Subject},
+    v1,
+};
 use windlass_scheduler::Ownership;
 
 use crate::support::{Cluster, PARTITIONS, diamond, eventually, taking};
+
+const LAUNCH: Subject = Subject::Launch { cluster: ClusterToken::DEFAULT };
 
 async fn dead_letters(bus: &dyn Bus, count: usize) -> Vec<v1::DeadLetter> {
     let mut consumer = bus.consume(Subject::DeadLetter).await.expect("a consumer");
@@ -72,7 +78,7 @@ async fn a_message_that_is_none_is_kept_for_an_operator_and_holds_nobody_up() {
     let garbage = Bytes::from_static(b"\xff\xff\xff");
     let mut subjects: Vec<_> =
         (0..PARTITIONS).map(|partition| Subject::Event { partition }).collect();
-    subjects.extend([Subject::Launch, Subject::Control]);
+    subjects.extend([LAUNCH, Subject::Control]);
     for subject in &subjects {
         cluster.bus.publish(*subject, garbage.clone().into()).await.expect("published");
     }
@@ -93,7 +99,7 @@ async fn of_a_large_record_the_beginning_is_kept() {
     let _scheduler = cluster.scheduler(Ownership::All);
     let (_launcher, _) = cluster.launcher(taking(Duration::ZERO));
     let garbage = Bytes::from(vec![0xff; 1 << 20]);
-    let subjects = [Subject::Event { partition: 0 }, Subject::Launch, Subject::Control];
+    let subjects = [Subject::Event { partition: 0 }, LAUNCH, Subject::Control];
     for subject in subjects {
         cluster.bus.publish(subject, garbage.clone().into()).await.expect("published");
     }

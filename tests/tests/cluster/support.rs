@@ -21,6 +21,7 @@ use windlass_launcher::{
     },
 };
 use windlass_proto::{
+    cluster,
     id::RunId,
     v1::{self, run_service_server::RunService as _, step::Work},
 };
@@ -96,12 +97,22 @@ impl Cluster {
     pub(crate) fn launcher(&self, plan: Plan) -> (Service, SimulatedRuntime) {
         let (reports, reported) = mpsc::unbounded_channel();
         let runtime = SimulatedRuntime::new(reports.clone(), plan).counting_starts();
-        (self.launcher_on(runtime.clone(), reports, reported), runtime)
+        (self.launcher_on(cluster::DEFAULT, runtime.clone(), reports, reported), runtime)
     }
 
     /// A launcher on a host of this name: its attempts are there and nowhere else, and so are claimed.
     pub(crate) fn launcher_of(&self, host: &'static str, plan: Plan) -> (Service, Host) {
         self.launcher_with(host, plan, Vec::new())
+    }
+
+    /// A launcher of a cluster, on a host of this name.
+    pub(crate) fn launcher_in(
+        &self,
+        cluster: &'static str,
+        host: &'static str,
+        plan: Plan,
+    ) -> (Service, Host) {
+        self.launcher_where(cluster, host, plan, Vec::new())
     }
 
     /// A launcher that finds these attempts on its host when it begins.
@@ -111,20 +122,32 @@ impl Cluster {
         plan: Plan,
         found: Vec<AttemptKey>,
     ) -> (Service, Host) {
+        self.launcher_where(cluster::DEFAULT, host, plan, found)
+    }
+
+    fn launcher_where(
+        &self,
+        cluster: &str,
+        host: &'static str,
+        plan: Plan,
+        found: Vec<AttemptKey>,
+    ) -> (Service, Host) {
         let (reports, reported) = mpsc::unbounded_channel();
         let simulated = SimulatedRuntime::new(reports.clone(), plan).counting_starts();
         let host = Host { name: host, simulated, found, removed: Arc::default() };
-        (self.launcher_on(host.clone(), reports, reported), host)
+        (self.launcher_on(cluster, host.clone(), reports, reported), host)
     }
 
     fn launcher_on<R: Runtime>(
         &self,
+        cluster: &str,
         runtime: R,
         reports: ReportSender,
         reported: mpsc::UnboundedReceiver<Report>,
     ) -> Service {
         let launcher = Launcher {
             partitions: PARTITIONS,
+            cluster: cluster.to_owned(),
             host_lost_after: None,
             list_dirs: None,
             bus: self.bus.clone(),
@@ -141,6 +164,18 @@ impl Cluster {
         let response = self.submitter.submit_run(Request::new(request)).await.expect("accepted");
         let run = response.into_inner().run.expect("a submission is answered with its run");
         run.run_id.parse().expect("run ids are run ids")
+    }
+
+    /// Why steps of a run wait, by their names: the first that is said of each.
+    pub(crate) async fn explain(&self, run: RunId) -> BTreeMap<String, String> {
+        let request = v1::ExplainRunRequest { run_id: run.to_string(), ..Default::default() };
+        let explained = self.submitter.explain_run(Request::new(request)).await;
+        let steps = explained.expect("explained").into_inner().steps.into_iter();
+        let first = |it: v1::StepExplanation| {
+            let message = it.obstacles.first().map(|obstacle| obstacle.message.clone());
+            Some((it.step?.name, message?))
+        };
+        steps.filter_map(first).collect()
     }
 
     pub(crate) async fn cancel(&self, run: RunId) -> Result<v1::CancelRunResponse, Status> {

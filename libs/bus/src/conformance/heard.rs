@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use windlass_proto::subject::{HostToken, Subject};
+use windlass_proto::subject::{ClusterToken, HostToken, Subject};
 
 use super::fixture::{EVENT, Fixture, ack, change, fetch_one, hear, soon, traced};
 use crate::{BusError, Headers, Heard, Message};
@@ -75,7 +75,7 @@ pub async fn a_message_to_nobody_does_not_wait(fixture: Fixture) {
 pub async fn a_subject_of_the_other_kind_is_refused(fixture: Fixture) {
     let consumed = fixture.bus.consume(change(1)).await.err();
     assert!(matches!(consumed, Some(BusError::WrongKind { verb: "consume", .. })), "{consumed:?}");
-    for subject in [EVENT, Subject::Launch, Subject::Control, host(1), Subject::DeadLetter] {
+    for subject in [EVENT, launch(1), Subject::Control, host(1), Subject::DeadLetter] {
         let heard = fixture.bus.listen(subject).await.err();
         assert!(matches!(heard, Some(BusError::WrongKind { verb: "listen to", .. })), "{heard:?}");
     }
@@ -94,8 +94,8 @@ pub async fn subjects_do_not_disturb_each_other(fixture: Fixture) {
     fixture.publish(change(1), 1).await;
     assert_eq!(hear(&mut *listener).await, Some(1));
     let others = (1..20).map(|partition| Subject::Event { partition });
-    let others =
-        others.chain([Subject::Launch, Subject::Control, host(1), host(2), Subject::DeadLetter]);
+    let others = others.chain([launch(1), launch(2), Subject::Control, host(1), host(2)]);
+    let others = others.chain([Subject::DeadLetter]);
     let mut consumers = Vec::new();
     for (number, subject) in (1000..).zip(others) {
         fixture.publish(subject, number).await;
@@ -107,6 +107,10 @@ pub async fn subjects_do_not_disturb_each_other(fixture: Fixture) {
     let mut consumer = fixture.consume(EVENT).await;
     assert_eq!(ack(fetch_one(&mut *consumer).await).await, 0);
     assert_eq!(fixture.bus.check().await, Ok(()), "a bus that does all this is reached");
+}
+
+fn launch(number: u64) -> Subject {
+    Subject::Launch { cluster: ClusterToken(number) }
 }
 
 fn host(number: u64) -> Subject {

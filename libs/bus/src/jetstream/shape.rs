@@ -16,8 +16,9 @@ use super::{
     link::Link,
 };
 
-/// After which time without its launcher the consumer of a host is dropped, and its commands are left to their age.
-const HOST_GONE: Duration = Duration::from_hours(24);
+/// After which time without its launchers the consumer of a host or of a cluster is dropped, and its commands are left to their
+/// age.
+const LAUNCHERS_GONE: Duration = Duration::from_hours(24);
 
 /// How often to look again where somebody else makes the same stream at the same time.
 const ATTEMPTS: u32 = 5;
@@ -37,7 +38,7 @@ impl StreamKind {
     pub(super) fn of(subject: Subject) -> Option<Self> {
         match subject {
             Subject::Event { .. } => Some(Self::Event),
-            Subject::Launch | Subject::Control | Subject::Host { .. } => Some(Self::Launch),
+            Subject::Launch { .. } | Subject::Control | Subject::Host { .. } => Some(Self::Launch),
             Subject::DeadLetter => Some(Self::DeadLetter),
             Subject::Change { .. } | Subject::Leases | Subject::Load | Subject::Removal => None,
         }
@@ -54,7 +55,7 @@ impl StreamKind {
     fn subjects(self, prefix: &str) -> Vec<String> {
         let subjects: &[&str] = match self {
             Self::Event => &["event.*"],
-            Self::Launch => &["launch", "control", "host.*"],
+            Self::Launch => &["launch.*", "control", "host.*"],
             Self::DeadLetter => &["dead"],
         };
         subjects.iter().map(|subject| format!("{prefix}.{subject}")).collect()
@@ -182,7 +183,7 @@ impl Shared {
 fn consumer_name(subject: Subject) -> String {
     match subject {
         Subject::Event { partition } => format!("scheduler-{partition}"),
-        Subject::Launch => "launcher".into(),
+        Subject::Launch { cluster } => format!("launcher-cluster-{cluster}"),
         Subject::Control => "launcher-control".into(),
         Subject::Host { host } => format!("launcher-{host}"),
         // The last three are not kept, and nobody consumes them.
@@ -206,7 +207,7 @@ async fn make_consumer(link: &Link, subject: Subject, shared: &Shared) -> Result
         max_deliver: -1,
         max_ack_pending: link.config.max_ack_pending.into(),
         inactive_threshold: match subject {
-            Subject::Host { .. } => HOST_GONE,
+            Subject::Host { .. } | Subject::Launch { .. } => LAUNCHERS_GONE,
             _ => Duration::ZERO,
         },
         filter_subject: filter.clone(),

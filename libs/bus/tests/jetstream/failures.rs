@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use windlass_bus::{Bus as _, BusError, Heard, jetstream::Streams};
-use windlass_proto::subject::Subject;
+use windlass_proto::subject::{ClusterToken, Subject};
 use windlass_servers::{NatsServer, TcpGate};
 
 use crate::fixture::{
@@ -72,7 +72,7 @@ async fn a_server_that_lost_everything_is_made_up_again() {
     held.receipt.ack().await.unwrap();
     drop(consumer);
     assert_eq!(drain(&bus, 1).await, BTreeSet::from([2]));
-    for subject in [Subject::Launch, Subject::DeadLetter] {
+    for subject in [Subject::Launch { cluster: ClusterToken::DEFAULT }, Subject::DeadLetter] {
         soon(bus.publish(subject, Bytes::new().into())).await.unwrap();
     }
     assert_eq!(bus.check().await, Ok(()));

@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{
     logic::{Logic, NoLogic},
-    policy::{LimitsIndex, RetryRule, RulesIndex, RunPolicy, StepPolicy},
+    policy::{
+        ClusterIndex, DEFAULT_CLUSTER, LimitsIndex, RetryRule, RulesIndex, RunPolicy, StepPolicy,
+    },
 };
 
 /// What holds the nodes of a scope.
@@ -43,6 +45,8 @@ pub struct GraphBuilder {
     rules: Vec<Vec<RetryRule>>,
     known_rules: HashMap<Vec<RetryRule>, RulesIndex>,
     limits: Vec<Arc<[Arc<str>]>>,
+    clusters: Vec<Arc<str>>,
+    known_clusters: HashMap<Arc<str>, ClusterIndex>,
     /// (node, the node it waits for)
     edges: Vec<(NodeIndex, NodeIndex)>,
     scopes: Vec<Scope>,
@@ -66,6 +70,8 @@ impl GraphBuilder {
             rules: Vec::new(),
             known_rules: HashMap::new(),
             limits: Vec::new(),
+            clusters: Vec::new(),
+            known_clusters: HashMap::new(),
             edges: Vec::new(),
             scopes: vec![Scope { first: 0, place: Place::Run, is_exit: false }],
             blocks: vec![(0, None)],
@@ -128,6 +134,18 @@ impl GraphBuilder {
             self.limits.len() - 1
         });
         Some(LimitsIndex(to_u32(at)))
+    }
+
+    /// Adds a cluster, for policies to name; each name is kept once. A graph to which none is added has one,
+    /// [`DEFAULT_CLUSTER`].
+    pub fn add_cluster(&mut self, name: &str) -> ClusterIndex {
+        if let Some(known) = self.known_clusters.get(name) {
+            return *known;
+        }
+        let (index, name) = (ClusterIndex(to_u32(self.clusters.len())), Arc::<str>::from(name));
+        self.clusters.push(name.clone());
+        self.known_clusters.insert(name, index);
+        index
     }
 
     /// Adds a step and tells its index: steps are numbered in the order they are added. It is a task, until a scope is
@@ -193,9 +211,16 @@ impl GraphBuilder {
         self.edges.sort_unstable();
         let dependents = Edges::new(nodes, &self.edges);
         refuse_cycles(&dependencies, &dependents)?;
+        if self.clusters.is_empty() {
+            self.add_cluster(DEFAULT_CLUSTER);
+        }
+        let (others, blocks) = (self.others(), self.blocks());
+        let item_clusters = self.item_clusters(&others, &dependencies);
         Ok(Graph {
-            others: self.others(),
-            blocks: self.blocks(),
+            others,
+            clusters: self.clusters,
+            item_clusters,
+            blocks,
             policy: self.policy,
             policies: self.policies,
             policy_of: self.policy_of,
@@ -231,6 +256,41 @@ impl GraphBuilder {
             }
         });
         approvals.chain(holders).collect()
+    }
+
+    /// For each loop, the clusters in which an item begins; nothing where there is but one.
+    fn item_clusters(
+        &self,
+        others: &BTreeMap<NodeIndex, NodeKind>,
+        dependencies: &Edges,
+    ) -> BTreeMap<NodeIndex, Box<[ClusterIndex]>> {
+        if self.clusters.len() == 1 {
+            return BTreeMap::new();
+        }
+        let mut first: BTreeMap<NodeIndex, BTreeSet<ClusterIndex>> = BTreeMap::new();
+        let scopes: Vec<_> = self.ranges().collect();
+        // What lies within comes after what holds it.
+        for (place, nodes) in scopes.into_iter().rev() {
+            let (Place::In(holder) | Place::Items(holder)) = place else { continue };
+            let mut clusters = BTreeSet::new();
+            let begins = |node: &NodeIndex| dependencies.of(*node).is_empty();
+            for node in nodes.map(NodeIndex).filter(begins) {
+                match others.get(&node) {
+                    None => {
+                        clusters.insert(self.policies[self.policy_of[node.at()] as usize].cluster);
+                    }
+                    Some(_) => clusters.extend(first.get(&node).into_iter().flatten()),
+                }
+            }
+            first.insert(holder, clusters);
+        }
+        let all = || (0..to_u32(self.clusters.len())).map(ClusterIndex).collect();
+        let loops = others.iter().filter(|(_, kind)| matches!(kind, NodeKind::Loop { .. }));
+        let of_loop = |(node, _): (&NodeIndex, _)| {
+            let clusters = first.remove(node).filter(|clusters| !clusters.is_empty());
+            (*node, clusters.map_or_else(all, |clusters| clusters.into_iter().collect()))
+        };
+        loops.map(of_loop).collect()
     }
 
     fn blocks(&self) -> Vec<Block> {

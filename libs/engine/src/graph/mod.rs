@@ -24,7 +24,9 @@ use edges::Edges;
 
 use crate::{
     logic::Logic,
-    policy::{LimitsIndex, RetryAction, RetryRule, RulesIndex, RunPolicy, StepPolicy},
+    policy::{
+        ClusterIndex, LimitsIndex, RetryAction, RetryRule, RulesIndex, RunPolicy, StepPolicy,
+    },
     reason::Failure,
 };
 
@@ -50,6 +52,10 @@ pub struct Graph {
     rules: Vec<Vec<RetryRule>>,
     /// The distinct lists of named limits that policies name.
     limits: Vec<Arc<[Arc<str>]>>,
+    /// The distinct clusters that policies name: at least one.
+    clusters: Vec<Arc<str>>,
+    /// Of each loop, where there are several clusters: those in which an item begins.
+    item_clusters: BTreeMap<NodeIndex, Box<[ClusterIndex]>>,
     dependencies: Edges,
     dependents: Edges,
     /// All nodes but tasks.
@@ -168,6 +174,21 @@ impl Graph {
         !self.limits.is_empty()
     }
 
+    /// The names of all clusters whose launchers create attempts: at least one, each once.
+    pub fn clusters(&self) -> &[Arc<str>] {
+        &self.clusters
+    }
+
+    /// The cluster whose launchers create attempts of a node's steps.
+    pub fn cluster(&self, node: NodeIndex) -> ClusterIndex {
+        self.step_policy(node).cluster
+    }
+
+    /// The clusters in which the first steps of a loop's items may start: there is work for one of them when an item begins.
+    pub(crate) fn item_clusters(&self, node: NodeIndex) -> &[ClusterIndex] {
+        self.item_clusters.get(&node).map_or(&[ClusterIndex(0)], |clusters| clusters)
+    }
+
     /// What a node is.
     pub fn kind(&self, node: NodeIndex) -> &NodeKind {
         self.others.get(&node).unwrap_or(&NodeKind::Task)
@@ -261,6 +282,12 @@ impl Graph {
                 .iter()
                 .flat_map(|names| names.iter())
                 .map(|name| name.len())
+                .sum::<usize>()
+            + self.clusters.iter().map(|name| size_of::<Arc<str>>() + name.len()).sum::<usize>()
+            + self
+                .item_clusters
+                .values()
+                .map(|clusters| size_of::<NodeIndex>() + size_of_val(clusters))
                 .sum::<usize>()
             + self.others.len() * size_of::<(NodeIndex, NodeKind)>()
             + size_of_val(self.scopes.as_slice())

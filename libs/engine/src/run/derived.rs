@@ -5,11 +5,11 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use super::{lines::Lines, timers};
+use super::{lines::Lines, queue::Queue, timers};
 use crate::{
     graph::NodeKind,
     layout::{Expansion, Holder, Item, Layout},
-    policy::LimitsIndex,
+    policy::{ClusterIndex, StepPolicy},
     record::{RunRecord, StepIndex, StepRecord, StepState},
     time::Timestamp,
 };
@@ -19,9 +19,9 @@ pub(super) struct Derived {
     /// For each step that has not ended, for how many things it waits: dependencies that have not ended, and that what holds
     /// it opens. 0 for all others.
     pub(super) waiting_on: Vec<u32>,
-    /// The steps in state Ready that have no named limits.
-    pub(super) ready: BTreeSet<StepIndex>,
-    /// Those that have some, ready and in line.
+    /// What waits for room, for each cluster of the graph.
+    queues: Vec<Queue>,
+    /// The steps that have named limits, ready and in line.
     pub(super) lines: Lines,
     /// When something is due of a step.
     pub(super) timers: BTreeSet<(Timestamp, StepIndex)>,
@@ -32,8 +32,6 @@ pub(super) struct Derived {
     inside: HashMap<StepIndex, Inside>,
     /// Of loops with a limit: how much of each item that is under way has not ended.
     items: HashMap<Item, u32>,
-    /// The loops of which another item may begin, those that lie deepest first: what has begun is to end before more begins.
-    pub(super) loops: BTreeSet<(Reverse<u32>, StepIndex)>,
 }
 
 /// What happens within a step that is open.
@@ -50,7 +48,8 @@ struct Inside {
 
 impl Derived {
     pub(super) fn of(layout: &Layout, record: &RunRecord, steps: &[StepRecord]) -> Self {
-        let mut derived = Self { waiting_on: vec![0; steps.len()], ..Self::default() };
+        let queues = vec![Queue::default(); layout.graph().clusters().len()];
+        let mut derived = Self { waiting_on: vec![0; steps.len()], queues, ..Self::default() };
         let mut latest: Option<(Item, bool)> = None;
         for step in layout.current(steps).flatten().map(StepIndex) {
             let is_held_back = match layout.holder(step) {
@@ -88,7 +87,7 @@ impl Derived {
             }
         }
         let policy = layout.graph().step_policy(layout.node(step));
-        self.queue(step, policy.limits, [StepState::Waiting, this.state], layout);
+        self.follow_queue(step, policy, [StepState::Waiting, this.state], layout);
         if let Some(due) = timers::due(this, policy) {
             self.timers.insert((due, step));
         }
@@ -107,7 +106,7 @@ impl Derived {
         steps: &[StepRecord],
     ) {
         let policy = layout.graph().step_policy(layout.node(step));
-        self.queue(step, policy.limits, [old.state, new.state], layout);
+        self.follow_queue(step, policy, [old.state, new.state], layout);
         let (was_due, is_due) = (timers::due(old, policy), timers::due(new, policy));
         if was_due != is_due {
             was_due.map(|due| self.timers.remove(&(due, step)));
@@ -125,24 +124,45 @@ impl Derived {
     }
 
     /// Keeps up with who is ready and who stands in line.
-    fn queue(
+    fn follow_queue(
         &mut self,
         step: StepIndex,
-        limits: Option<LimitsIndex>,
-        [old, new]: [StepState; 2],
+        policy: &StepPolicy,
+        states: [StepState; 2],
         layout: &Layout,
     ) {
-        match (limits, old == StepState::Ready, new == StepState::Ready) {
-            (Some(limits), _, _) => self.lines.follow(step, limits, [old, new], layout),
-            (None, true, false) => drop(self.ready.remove(&step)),
-            (None, false, true) => drop(self.ready.insert(step)),
-            (None, true, true) | (None, false, false) => {}
+        if let Some(limits) = policy.limits {
+            self.lines.follow(step, (policy.cluster, limits), states, layout);
+        }
+        if let Some(queue) = self.queues.get_mut(policy.cluster.at()) {
+            queue.follow(step, states, policy.limits.is_some());
         }
     }
 
-    /// How many steps are ready.
-    pub(super) fn ready_count(&self) -> usize {
-        self.ready.len() + self.lines.ready_count()
+    /// What waits for a cluster without named limits; none where the graph has no such cluster.
+    pub(super) fn queue(&self, cluster: ClusterIndex) -> Option<&Queue> {
+        self.queues.get(cluster.at())
+    }
+
+    /// All clusters.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = ClusterIndex> + use<> {
+        (0..self.queues.len() as u32).map(ClusterIndex)
+    }
+
+    /// How many steps of a cluster are ready.
+    pub(super) fn ready_count(&self, cluster: ClusterIndex) -> usize {
+        self.queue(cluster).map_or(0, |queue| queue.ready.len()) + self.lines.ready_count(cluster)
+    }
+
+    /// The ready step of a cluster whose turn it is.
+    pub(super) fn next_ready(&self, cluster: ClusterIndex) -> Option<StepIndex> {
+        let free = self.queue(cluster)?.ready.first().copied();
+        free.into_iter().chain(self.lines.next(cluster)).min()
+    }
+
+    /// Whether a step of a cluster is ready whose turn may come, or an item may begin in which one may be.
+    pub(super) fn has_next(&self, cluster: ClusterIndex) -> bool {
+        self.next_ready(cluster).is_some() || self.next_item(cluster).is_some()
     }
 
     /// Looks at what an open step holds.
@@ -249,10 +269,11 @@ impl Derived {
         }
     }
 
-    /// The loop of which an item is to begin, and that item.
-    pub(super) fn next_item(&self) -> Option<Item> {
+    /// The loop of which an item is to begin for a cluster, and that item.
+    pub(super) fn next_item(&self, cluster: ClusterIndex) -> Option<Item> {
+        let mut loops = self.queue(cluster)?.loops.iter();
         // Some only wait for places in lines that others have filled.
-        let (_, step) = self.loops.iter().find(|(_, step)| !self.lines.hold_back(*step))?;
+        let (_, step) = loops.find(|(_, step)| !self.lines.hold_back(cluster, *step))?;
         let index = self.inside.get(step)?.next_item;
         Some(Item { of: *step, index })
     }
@@ -286,7 +307,9 @@ impl Derived {
                 inside.next_item = inside.items;
             }
         }
-        self.loops.clear();
+        for queue in &mut self.queues {
+            queue.loops.clear();
+        }
     }
 
     /// Puts a loop among those of which another item may begin, or takes it out.
@@ -300,22 +323,24 @@ impl Derived {
             inside.next_item < inside.items && has_room
         });
         let entry = (Reverse(layout.graph().depth(node)), step);
-        if may_begin {
-            self.loops.insert(entry);
-        } else {
-            self.loops.remove(&entry);
+        for cluster in layout.graph().item_clusters(node) {
+            match self.queues.get_mut(cluster.at()) {
+                Some(queue) if may_begin => drop(queue.loops.insert(entry)),
+                Some(queue) => drop(queue.loops.remove(&entry)),
+                None => {}
+            }
         }
     }
 
     /// Bytes on the heap; allocations counted as they are used.
     pub(super) fn heap_bytes(&self) -> usize {
         size_of_val(self.waiting_on.as_slice())
-            + self.ready.len() * size_of::<StepIndex>()
+            + size_of_val(self.queues.as_slice())
+            + self.queues.iter().map(Queue::heap_bytes).sum::<usize>()
             + self.lines.heap_bytes()
             + self.timers.len() * size_of::<(Timestamp, StepIndex)>()
             + self.inside.len() * size_of::<(StepIndex, Inside)>()
             + self.items.len() * size_of::<(Item, u32)>()
-            + self.loops.len() * size_of::<(Reverse<u32>, StepIndex)>()
     }
 }
 

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Run, derived::has_begun, lines::BLOCKED_MAX};
+use super::{
+    Run,
+    derived::{Derived, has_begun},
+    lines::BLOCKED_MAX,
+};
 use crate::{
     graph::NodeKind,
     layout::{Holder, Item},
+    policy::ClusterIndex,
     reason::Reason,
     record::{RunState, StepIndex, StepState},
     time::Timestamp,
@@ -274,18 +279,30 @@ impl Run {
             return obstacles;
         }
         let mut others = self.what_holds_back(now);
-        if self.derived.lines.hold_back(item.of) {
+        let cluster = self.nearest_cluster(item.of);
+        if self.derived.lines.hold_back(cluster, item.of) {
             obstacles.push(Obstacle::LinesFull(BLOCKED_MAX));
             obstacles.extend(others);
             return obstacles;
         }
-        if others.is_empty() && self.derived.ready_count() > 0 {
-            others.push(Obstacle::ReadyFirst(self.derived.ready_count()));
+        let ready = self.derived.ready_count(cluster);
+        if others.is_empty() && ready > 0 {
+            others.push(Obstacle::ReadyFirst(ready));
         }
-        let first = self.derived.next_item().map(|item| item.of);
+        let first = self.derived.next_item(cluster).map(|item| item.of);
         others.extend(first.filter(|first| *first != item.of).map(Obstacle::LoopFirst));
         obstacles.extend(or_room(others));
         obstacles
+    }
+
+    /// Of the clusters in which a loop's items may begin, the one for which the least has to start before.
+    fn nearest_cluster(&self, of: StepIndex) -> ClusterIndex {
+        let Derived { lines, .. } = &self.derived;
+        let clusters = self.graph().item_clusters(self.layout.node(of)).iter().copied();
+        let nearest = clusters.min_by_key(|cluster| {
+            (lines.hold_back(*cluster, of), self.derived.ready_count(*cluster))
+        });
+        nearest.unwrap_or_default()
     }
 
     fn why_open(&self, step: StepIndex, now: Timestamp) -> Vec<Obstacle> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     layout::{Holder, Item, Layout},
-    policy::LimitsIndex,
+    policy::{ClusterIndex, LimitsIndex},
     record::{StepIndex, StepState},
 };
 
@@ -17,12 +17,12 @@ pub(super) const BLOCKED_MAX: u32 = 100;
 /// By their limits, steps that have any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Lines {
-    /// Those in state Ready; none of the sets is empty.
-    ready: BTreeMap<LimitsIndex, BTreeSet<StepIndex>>,
+    /// Those in state Ready, by their clusters, too; none of the sets is empty.
+    ready: BTreeMap<(ClusterIndex, LimitsIndex), BTreeSet<StepIndex>>,
     /// How many are in state Blocked; none of them is 0.
     blocked: BTreeMap<LimitsIndex, u32>,
-    /// How many ready ones lie in a loop; none of them is 0.
-    ready_in: HashMap<StepIndex, u32>,
+    /// How many ready ones of a cluster lie in a loop; none of them is 0.
+    ready_in: HashMap<(ClusterIndex, StepIndex), u32>,
 }
 
 impl Lines {
@@ -30,7 +30,7 @@ impl Lines {
     pub(super) fn follow(
         &mut self,
         step: StepIndex,
-        limits: LimitsIndex,
+        (cluster, limits): (ClusterIndex, LimitsIndex),
         [old, new]: [StepState; 2],
         layout: &Layout,
     ) {
@@ -39,17 +39,17 @@ impl Lines {
         }
         match [old, new].map(|state| state == StepState::Ready) {
             [true, false] => {
-                if let Some(ready) = self.ready.get_mut(&limits)
+                if let Some(ready) = self.ready.get_mut(&(cluster, limits))
                     && ready.remove(&step)
                     && ready.is_empty()
                 {
-                    self.ready.remove(&limits);
+                    self.ready.remove(&(cluster, limits));
                 }
-                self.count_in_loops(step, layout, |count| count - 1);
+                self.count_in_loops(step, cluster, layout, |count| count - 1);
             }
             [false, true] => {
-                self.ready.entry(limits).or_default().insert(step);
-                self.count_in_loops(step, layout, |count| count + 1);
+                self.ready.entry((cluster, limits)).or_default().insert(step);
+                self.count_in_loops(step, cluster, layout, |count| count + 1);
             }
             [_, _] => {}
         }
@@ -66,16 +66,22 @@ impl Lines {
         }
     }
 
-    fn count_in_loops(&mut self, mut step: StepIndex, layout: &Layout, change: fn(u32) -> u32) {
+    fn count_in_loops(
+        &mut self,
+        mut step: StepIndex,
+        cluster: ClusterIndex,
+        layout: &Layout,
+        change: fn(u32) -> u32,
+    ) {
         loop {
             step = match layout.holder(step) {
                 Holder::Run | Holder::Exit => return,
                 Holder::Step(holder) => holder,
                 Holder::Item(Item { of, .. }) => {
-                    let count = self.ready_in.entry(of).or_default();
+                    let count = self.ready_in.entry((cluster, of)).or_default();
                     *count = change(*count);
                     if *count == 0 {
-                        self.ready_in.remove(&of);
+                        self.ready_in.remove(&(cluster, of));
                     }
                     of
                 }
@@ -83,9 +89,9 @@ impl Lines {
         }
     }
 
-    /// The ready step that is to be put in line next.
-    pub(super) fn next(&self) -> Option<StepIndex> {
-        let open = self.ready.iter().filter(|(limits, _)| !self.is_full(**limits));
+    /// Of a cluster, the ready step that is to be put in line next.
+    pub(super) fn next(&self, cluster: ClusterIndex) -> Option<StepIndex> {
+        let open = self.ready_of(cluster).filter(|((_, limits), _)| !self.is_full(*limits));
         open.filter_map(|(_, ready)| ready.first().copied()).min()
     }
 
@@ -94,20 +100,27 @@ impl Lines {
         self.blocked.get(&limits).is_some_and(|blocked| *blocked >= BLOCKED_MAX)
     }
 
-    /// Whether steps of a loop wait for a place in their lines: further items would only add to them.
-    pub(super) fn hold_back(&self, of: StepIndex) -> bool {
-        self.ready_in.contains_key(&of)
+    /// Whether steps of a cluster wait in a loop for a place in their lines: further items would only add to them.
+    pub(super) fn hold_back(&self, cluster: ClusterIndex, of: StepIndex) -> bool {
+        self.ready_in.contains_key(&(cluster, of))
     }
 
-    /// How many steps with limits are ready.
-    pub(super) fn ready_count(&self) -> usize {
-        self.ready.values().map(BTreeSet::len).sum()
+    /// How many steps of a cluster with limits are ready.
+    pub(super) fn ready_count(&self, cluster: ClusterIndex) -> usize {
+        self.ready_of(cluster).map(|(_, ready)| ready.len()).sum()
+    }
+
+    fn ready_of(
+        &self,
+        cluster: ClusterIndex,
+    ) -> impl Iterator<Item = (&(ClusterIndex, LimitsIndex), &BTreeSet<StepIndex>)> {
+        self.ready.range((cluster, LimitsIndex(0))..=(cluster, LimitsIndex(u32::MAX)))
     }
 
     /// Bytes on the heap; allocations counted as they are used.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.ready_count() * size_of::<StepIndex>()
+        self.ready.values().map(BTreeSet::len).sum::<usize>() * size_of::<StepIndex>()
             + self.blocked.len() * size_of::<(LimitsIndex, u32)>()
-            + self.ready_in.len() * size_of::<(StepIndex, u32)>()
+            + self.ready_in.len() * size_of::<(ClusterIndex, StepIndex, u32)>()
     }
 }

@@ -25,12 +25,16 @@ mod facts;
 mod limits;
 mod lines;
 mod order;
+mod queue;
 mod retry;
 mod stop;
 mod timers;
 mod trigger;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use derived::Derived;
 pub use explain::Obstacle;
@@ -42,6 +46,7 @@ use crate::{
     graph::Graph,
     layout::{Expansion, ImpossibleExpansion, Layout},
     output::{AttemptRef, Effect, Output},
+    policy::ClusterIndex,
     record::{RunRecord, RunState, StepIndex, StepRecord, StepState},
     time::Timestamp,
 };
@@ -59,8 +64,8 @@ pub struct Run {
     ended: Vec<StepIndex>,
     /// Whether a step has failed whose failure is to stop the rest; false between two calls.
     is_to_stop: bool,
-    /// Whether the latest dispatch left items to begin to the next one, though there was room.
-    begins_more: bool,
+    /// The clusters for which a dispatch has left something to start to the next one, though there may be room.
+    looks_again: BTreeSet<ClusterIndex>,
 }
 
 /// What is stored of a run.
@@ -194,7 +199,7 @@ impl Run {
             derived: Derived::default(),
             ended: Vec::new(),
             is_to_stop: false,
-            begins_more: false,
+            looks_again: BTreeSet::new(),
         };
         run.derive();
         run

@@ -38,8 +38,9 @@ impl Run {
     /// A gap that has ended by `now` asks for nothing: the step it held back waits for room, not for time.
     pub fn next_wakeup(&self, now: Timestamp) -> Option<Timestamp> {
         let step = self.derived.timers.first().map(|(due, _)| *due);
-        let gap = self.may_launch().then(|| self.gap_ends()).flatten().filter(|end| *end > now);
-        let more = (self.begins_more && self.may_launch()).then_some(now);
+        let gap = self.may_launch_any().then(|| self.gap_ends()).flatten().filter(|end| *end > now);
+        let looks_again = self.looks_again.iter().any(|cluster| self.may_launch(*cluster));
+        let more = looks_again.then_some(now);
         [step, self.deadline(), gap, more].into_iter().flatten().min()
     }
 
@@ -65,6 +66,8 @@ impl Run {
 
     /// Does what is due.
     pub(super) fn wake(&mut self, now: Timestamp, out: &mut Output) {
+        // What finds no room now waits for room, not for time.
+        self.looks_again.clear();
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             self.stop(StopCause::TimedOut, now, out);
         }

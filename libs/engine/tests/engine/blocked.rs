@@ -2,6 +2,7 @@
 
 use windlass_engine::{
     output::AttemptRef,
+    policy::ClusterIndex,
     record::{StepIndex, StepState},
     run::Obstacle,
 };
@@ -113,7 +114,7 @@ fn a_run_stands_in_line_with_a_hundred_steps_and_lets_others_pass() {
             .map(|it| play.run.record().count(it))
     };
     assert_eq!(counts(&play), [100, 101, 1]);
-    assert!(!play.run.may_launch());
+    assert!(!play.run.may_launch(ClusterIndex(0)));
     let ready = play.index("l.100.a");
     assert_eq!(play.run.explain(ready, at(1)), [Obstacle::LinesFull(100)]);
     let blocked = play.index("l.7.a");

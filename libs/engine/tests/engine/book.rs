@@ -14,7 +14,7 @@ use windlass_engine::{
 
 use super::{
     model::why_not,
-    paths::{current, upwards},
+    paths::{clusters, current, upwards},
 };
 
 /// What was ordered so far.
@@ -145,6 +145,13 @@ fn check_limits(run: &Run) {
     let most = run.graph().policy().max_parallelism.map_or(u32::MAX, u32::from);
     assert!(in_flight <= most, "{in_flight} in flight, where {most} may be");
     assert_eq!(in_flight, run.record().in_flight());
+    for cluster in clusters(run) {
+        let of_cluster = current(run).filter(|step| run.cluster(*step) == cluster);
+        let states: Vec<_> = of_cluster.map(|step| run.step(step).state).collect();
+        let count = |is: fn(StepState) -> bool| states.iter().filter(|state| is(**state)).count();
+        assert_eq!(run.in_flight(cluster), count(StepState::is_in_flight));
+        assert_eq!(run.unconfirmed(cluster), count(|state| state == StepState::Queued));
+    }
     let mut under_way: HashMap<StepIndex, BTreeSet<u32>> = HashMap::new();
     for (step, record) in run.layout().steps().zip(run.steps()) {
         if !record.state.is_final()

@@ -27,6 +27,8 @@ struct Node {
     /// Which of the lists of rules it has, and which of those of named limits.
     rules: usize,
     limits: usize,
+    /// A number taken modulo the clusters that there are.
+    cluster: u32,
     /// Numbers taken modulo the steps before it in its list.
     waits_for: Vec<u32>,
     work: Work,
@@ -92,12 +94,13 @@ fn node(
 ) -> impl Strategy<Value = Node> {
     // Half of the steps have none.
     let limits = (0..2 * LIMITS.len()).prop_map(|number| number.saturating_sub(LIMITS.len()));
-    let lists = (0..rules().len(), limits);
+    let lists = (0..rules().len(), limits, any::<u32>());
     (step, lists, prop::collection::vec(any::<u32>(), 0..4), work).prop_map(
-        |(policy, (rules, limits), waits_for, work)| Node {
+        |(policy, (rules, limits, cluster), waits_for, work)| Node {
             policy,
             rules,
             limits,
+            cluster,
             waits_for,
             work,
         },
@@ -115,18 +118,20 @@ fn cases(
     main: impl Strategy<Value = Vec<Node>> + 'static,
     exit: impl Strategy<Value = Vec<Node>> + 'static,
 ) -> impl Strategy<Value = Case> {
-    (run, main, exit, any::<u64>()).prop_map(|(run, main, exit, seed)| {
+    let clusters = 1..=CLUSTERS.len();
+    (run, main, exit, clusters, any::<u64>()).prop_map(|(run, main, exit, clusters, seed)| {
         let mut builder = GraphBuilder::new(run);
         builder.set_logic(Arc::new(Drawn { seed }));
-        build(&mut builder, &main, &exit);
+        build(&mut builder, &CLUSTERS[..clusters], &main, &exit);
         Case { graph: Arc::new(builder.build().expect("steps wait for earlier ones")), seed }
     })
 }
 
 /// Adds all steps, block after block, and in a block level after level.
-fn build(builder: &mut GraphBuilder, main: &[Node], exit: &[Node]) {
+fn build(builder: &mut GraphBuilder, clusters: &[&str], main: &[Node], exit: &[Node]) {
     let rules = rules().map(|rules| builder.add_rules(rules));
     let limits = LIMITS.map(|names| builder.add_limits(names.iter().copied().map(Arc::from)));
+    let clusters: Vec<_> = clusters.iter().map(|name| builder.add_cluster(name)).collect();
     let mut blocks = VecDeque::new();
     let mut scopes = VecDeque::from([(Place::Run, main)]);
     scopes.extend((!exit.is_empty()).then_some((Place::Exit, exit)));
@@ -137,7 +142,9 @@ fn build(builder: &mut GraphBuilder, main: &[Node], exit: &[Node]) {
         let mut first = None;
         for (at, node) in nodes.iter().enumerate() {
             let (rules, limits) = (rules[node.rules], limits[node.limits]);
-            let index = builder.add_step(StepPolicy { rules, limits, ..node.policy });
+            let cluster = clusters[node.cluster as usize % clusters.len()];
+            let policy = StepPolicy { rules, limits, cluster, ..node.policy };
+            let index = builder.add_step(policy);
             let first = first.get_or_insert(index).0;
             for on in node.waits_for.iter().filter_map(|on| on.checked_rem(at as u32)) {
                 builder.add_dependency(index, NodeIndex(first + on));
@@ -183,6 +190,9 @@ fn retries() -> impl Strategy<Value = RetryPolicy> + Clone {
 
 /// Lists of named limits, as steps may have them. A limit's name is its size.
 const LIMITS: [&[&str]; 4] = [&[], &["1"], &["2"], &["1", "2"]];
+
+/// The clusters that steps may name.
+const CLUSTERS: [&str; 3] = ["x", "y", "z"];
 
 /// Lists of rules, as steps may have them.
 fn rules() -> [Vec<RetryRule>; 4] {

@@ -1,5 +1,7 @@
 //! Which of the ready steps start, and when.
 
+use windlass_engine::policy::ClusterIndex;
+
 use super::notation::{at, check};
 
 #[test]
@@ -27,7 +29,7 @@ fn attempts_in_flight_are_as_many_as_the_run_allows_also_while_they_stop() {
          13 go          => a=queued launch:a2
          14 b1 ok; go   => b=succeeded c=queued launch:c1",
     );
-    assert_eq!(play.run.unconfirmed(), 2);
+    assert_eq!(play.run.unconfirmed(ClusterIndex(0)), 2);
     assert_eq!(play.run.record().in_flight(), 2);
 }
 

@@ -4,6 +4,7 @@ use windlass_engine::{
     event::{Event, Order},
     layout::STEPS_MAX,
     output::Output,
+    policy::ClusterIndex,
     record::{AttemptEnd, StepState},
 };
 
@@ -118,7 +119,7 @@ fn of_items_that_need_no_attempt_a_part_begins_at_once_and_the_run_wakes_for_the
     let mut play = check("l:items=50000 @l* l:if=false", "0 submit => RUNNING l=open(50000 items)");
     let (mut wakeups, mut out) = (Vec::new(), Output::default());
     while !play.run.record().state.is_final() {
-        assert_eq!(play.run.dispatch(1, at(1), &mut out), 0);
+        assert_eq!(play.run.dispatch(ClusterIndex(0), 1, at(1), &mut out), 0);
         wakeups.push(play.run.next_wakeup(at(1)));
     }
     assert_eq!(wakeups, [Some(at(1)), Some(at(1)), None]);
@@ -132,7 +133,7 @@ fn a_run_that_is_paused_or_stopped_does_not_wake_for_items() {
         let mut play =
             check("l:items=50000 @l* l:if=false", "0 submit => RUNNING l=open(50000 items)");
         let mut out = Output::default();
-        play.run.dispatch(1, at(1), &mut out);
+        play.run.dispatch(ClusterIndex(0), 1, at(1), &mut out);
         play.run.apply(&Event::Order(order), at(1), &mut out).expect("it makes sense");
         assert_eq!(play.run.next_wakeup(at(1)), then);
     }

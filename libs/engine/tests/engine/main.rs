@@ -6,6 +6,7 @@ mod approvals;
 mod blocked;
 mod book;
 mod choices;
+mod clusters;
 mod conditions;
 mod exit_steps;
 mod explain;

@@ -8,14 +8,15 @@
 //! holds, `@l*` what the loop l does for each item, `@l*2` the same with at most two items under way. A name means the step
 //! that was added last under it. Further options: `if`, a condition that is `true`, `false`, `bad` (it has no value), or
 //! `succeeded`, `failed` or `cancelled` (the run is so); `items`, a loop's list, which is a number, `bad` (it is none), or a
-//! step whose output `n` is the number; `approval`, for a step that waits for somebody's word.
+//! step whose output `n` is the number; `approval`, for a step that waits for somebody's word; `on`, the cluster whose launchers
+//! create its attempts: where one has it, all tasks have.
 //!
 //! **Line**: `TIME ACTION; ACTION => WHAT FOLLOWS`. Times are milliseconds since the beginning. Actions:
 //!
 //! - `submit`, `wake`, `cancel`, `pause`, `resume`, `retry`, `retry from=a`, `defect`
 //! - `approve a by=ann`, `reject a by=ann`: somebody's word on step a; with `comment=` where there is one, and without `by` that
 //!   of `bo`
-//! - `go`, or `go 2`: dispatch, with room for two
+//! - `go`, or `go 2`: dispatch, with room for two in each cluster; `go x`, `go x=2`: in cluster x alone
 //! - `a1 PHASE`: a report of step a's attempt 1; `starting`, `running`, `ok`, `stopped`, `not_created`, `cached`, or a failure's reason;
 //!   with `outputs=` where it wrote any, `code=` and `signal=` where they are known, and `created=`, `started=`, `ended=` where
 //!   the times are told
@@ -38,6 +39,7 @@ use windlass_engine::{
     event::{AttemptPhase, AttemptReport, Decision, Event, Order},
     layout::{Holder, Item},
     output::{AttemptRef, Effect, Output},
+    policy::ClusterIndex,
     reason::{Failure, FailureReason, Reason},
     record::{AttemptEnd, AttemptRecord, CacheSource, StepIndex, StepRecord, StepState},
     run::Run,
@@ -167,8 +169,18 @@ impl Play {
             }
             "defect" => Event::Defect("as told".into()),
             "go" => {
-                let room = rest.parse().unwrap_or(usize::MAX);
-                self.run.dispatch(room, self.now, out);
+                let (cluster, room) = match rest.split_once('=') {
+                    Some((cluster, room)) => (cluster, room),
+                    None if rest.parse::<usize>().is_ok() => ("", rest),
+                    None => (rest, ""),
+                };
+                let room = room.parse().unwrap_or(usize::MAX);
+                for at in 0..self.run.graph().clusters().len() {
+                    if cluster.is_empty() || *self.run.graph().clusters()[at] == *cluster {
+                        let cluster = ClusterIndex(at as u32);
+                        self.run.dispatch(cluster, room, self.now, out);
+                    }
+                }
                 return;
             }
             "reload" => {

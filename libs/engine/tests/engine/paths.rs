@@ -3,6 +3,7 @@
 use windlass_engine::{
     graph::NodeIndex,
     layout::{Holder, Layout},
+    policy::ClusterIndex,
     record::StepIndex,
     run::Run,
 };
@@ -33,6 +34,11 @@ pub(crate) fn upwards(layout: &Layout, step: StepIndex) -> impl Iterator<Item = 
         Holder::Step(holder) => Some(holder),
         Holder::Item(item) => Some(item.of),
     })
+}
+
+/// All clusters of a run.
+pub(crate) fn clusters(run: &Run) -> impl Iterator<Item = ClusterIndex> + use<> {
+    (0..run.graph().clusters().len() as u32).map(ClusterIndex)
 }
 
 /// The steps that are not superseded.

@@ -14,8 +14,9 @@ use windlass_engine::{
     event::{AttemptReport, Decision, Event, Order},
     graph::Graph,
     output::{AttemptRef, Effect, Output},
+    policy::ClusterIndex,
     record::{StepIndex, StepState},
-    run::Run,
+    run::{Obstacle, Run},
     time::Timestamp,
 };
 
@@ -23,7 +24,7 @@ use super::{
     book::Book,
     model::Outcome,
     notation::at,
-    paths::{Path, current, path},
+    paths::{Path, clusters, current, path},
     store::Store,
 };
 
@@ -102,7 +103,11 @@ impl<'a> World<'a> {
             0..=24 => self.deliver_word(pick, true),
             25..=39 => self.deliver_command(pick),
             40..=57 => self.progress(pick),
-            58..=69 => self.dispatch(pick as usize % 4, !coin),
+            58..=69 => {
+                let clusters = self.run.graph().clusters().len() as u32;
+                let cluster = ClusterIndex(pick / 4 % clusters);
+                self.dispatch(cluster, pick as usize % 4, !coin);
+            }
             70..=76 => self.pass_time(u64::from(pick % 60)),
             77..=82 => self.repeat(pick),
             83..=86 => self.lose(pick),
@@ -143,7 +148,9 @@ impl<'a> World<'a> {
             let before = (self.run.clone(), self.attempts.clone(), self.lines.clone());
             self.order(Order::Resume);
             self.apply(&Event::Wake);
-            self.dispatch(usize::MAX, true);
+            for cluster in clusters(&self.run) {
+                self.dispatch(cluster, usize::MAX, true);
+            }
             for pick in 0..self.suspended().len() {
                 self.decide(pick as u32);
             }
@@ -219,11 +226,18 @@ impl<'a> World<'a> {
         });
     }
 
-    fn dispatch(&mut self, room: usize, committed: bool) {
+    fn dispatch(&mut self, cluster: ClusterIndex, room: usize, committed: bool) {
         self.call(committed, |run, now, out| {
-            let taken = run.dispatch(room, now, out);
+            let taken = run.dispatch(cluster, room, now, out);
             let ordered = |it: &&Effect| matches!(it, Effect::Launch(_) | Effect::Acquire(_));
             assert!(taken <= room && taken == out.effects.iter().filter(ordered).count());
+            assert!(out.effects.iter().all(|it| run.cluster(it.attempt().step) == cluster));
+            // What waits for other clusters is in nobody's way.
+            let waits_for_room = |step: &StepIndex| {
+                run.cluster(*step) == cluster && run.explain(*step, now) == [Obstacle::Room]
+            };
+            let is_done = taken == room || !current(run).any(|step| waits_for_room(&step));
+            assert!(is_done || run.next_wakeup(now) == Some(now), "{run:?}");
         });
     }
 

@@ -9,6 +9,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windlass_proto::cluster;
 
 use super::{
     directories::Directories,
@@ -98,8 +99,8 @@ pub struct SchedulerSettings {
     #[serde(with = "switch")]
     #[schemars(with = "SwitchText")]
     pub admin_listen: Option<SocketAddr>,
-    /// The most attempts of one partition that are ordered and of which no launcher has said that they exist. A larger one
-    /// keeps more launchers busy; a smaller one keeps wide runs from standing in the way of others.
+    /// The most attempts of one partition and one cluster that are ordered and of which no launcher has said that they exist. A
+    /// larger one keeps more launchers busy; a smaller one keeps wide runs from standing in the way of others.
     pub launch_window: NonZeroUsize,
     /// The most attempts that one command names.
     pub command_size: NonZeroUsize,
@@ -124,6 +125,11 @@ pub struct LauncherSettings {
     pub admin_listen: Option<SocketAddr>,
     /// What attempts run on.
     pub runtime: RuntimeKind,
+    /// The cluster that it serves: it creates the attempts of steps that name it, and those that name none are of `default`. All
+    /// launchers of a cluster share its work. Where attempts are pods, it is the cluster's name in `clusters_file`. Lower-case
+    /// letters, digits, `-` and `_`, a letter first, at most 63 characters.
+    #[schemars(with = "ClusterText")]
+    pub cluster: String,
     /// The name of this machine, by which attempts are found again after a restart; the machine's host name if it is not set.
     /// Two launchers must not have the same. It names a directory: letters, digits, `-`, `_` and `.`.
     pub host: Option<String>,
@@ -145,9 +151,6 @@ pub struct LauncherSettings {
     /// `default`: that of the launcher's own pod, or of the kubeconfig that `KUBECONFIG` names. docs/kubernetes.md describes it.
     #[schemars(with = "Option<PathText>")]
     pub clusters_file: Option<PathBuf>,
-    /// Which Kubernetes cluster the launcher serves, by its name in `clusters_file`.
-    #[schemars(with = "ClusterText")]
-    pub cluster: String,
     /// What the simulated runtime does. For trying out an installation.
     pub simulated: SimulatedSettings,
 }
@@ -188,13 +191,6 @@ impl LauncherSettings {
 pub(super) fn is_host_name(text: &str) -> bool {
     let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     !text.is_empty() && !text.starts_with('.') && text.bytes().all(lawful)
-}
-
-/// Whether a text can name a cluster: what Kubernetes calls a DNS label.
-pub(super) fn is_cluster_name(text: &str) -> bool {
-    let lawful = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let has_edge = text.is_empty() || text.starts_with('-') || text.ends_with('-');
-    text.len() <= 63 && !has_edge && text.bytes().all(lawful)
 }
 
 /// The program that serves logs.
@@ -266,13 +262,13 @@ impl Default for LauncherSettings {
         Self {
             admin_listen: Some(local(4612)),
             runtime: RuntimeKind::Process,
+            cluster: cluster::DEFAULT.to_owned(),
             host: None,
             slots: None,
             directory: ATTEMPTS.into(),
             host_lost_after: None,
             list_dirs: None,
             clusters_file: None,
-            cluster: "default".to_owned(),
             simulated: SimulatedSettings { duration: Duration::ZERO, failure_share: 0.0 },
         }
     }

@@ -3,12 +3,13 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use windlass_pipeline::name;
 
 use super::{
     Program, Servers, Settings, StoreMode,
     bus::BusTlsSettings,
     directories::Directories,
-    programs::{GrpcTlsSettings, RuntimeKind, is_cluster_name, is_host_name},
+    programs::{GrpcTlsSettings, RuntimeKind, is_host_name},
     store::StoreTlsSettings,
     unknown::{Unknown, is_in},
 };
@@ -219,16 +220,10 @@ impl Rules<'_> {
 
     fn launcher(&mut self) {
         let launcher = &self.settings.launcher;
-        self.list_dirs();
-        if !is_cluster_name(&launcher.cluster) {
-            self.say(
-                "launcher.cluster",
-                format!(
-                    "`{}` cannot name a cluster; give up to 63 of a to z, 0 to 9 and `-`, the first and the last one no `-`",
-                    launcher.cluster
-                ),
-            );
+        if let Some(problem) = name::wrong_cluster_name(&launcher.cluster) {
+            self.say("launcher.cluster", problem);
         }
+        self.list_dirs();
         let form =
             "it names a directory, so give letters, digits, `-`, `_` and `.`, the first one no `.`";
         match (&launcher.host, launcher.runtime) {

@@ -33,7 +33,7 @@ use windlass_launcher::{
         simulated::{Plan, SimulatedRuntime},
     },
 };
-use windlass_proto::v1::log_service_server::LogServiceServer;
+use windlass_proto::{cluster, v1::log_service_server::LogServiceServer};
 use windlass_scheduler::{Ownership, SchedulerConfig};
 use windlass_service::grpc::{GrpcServer, ServeError};
 use windlass_store::{MemoryStore, OpenError as StoreOpenError, SqliteStore, Store};
@@ -200,6 +200,7 @@ impl Services {
     ) {
         let launcher = Launcher {
             partitions: PARTITIONS,
+            cluster: cluster::DEFAULT.to_owned(),
             host_lost_after: None,
             // Steps run as the same user.
             list_dirs: None,

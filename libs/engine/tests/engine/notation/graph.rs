@@ -109,6 +109,7 @@ fn add(builder: &mut GraphBuilder, names: &mut Vec<String>, told: &mut Told, wor
             Some(("limit", names)) => {
                 policy.limits = builder.add_limits(names.split('+').map(Arc::from));
             }
+            Some(("on", cluster)) => policy.cluster = builder.add_cluster(cluster),
             Some(("rules", rules)) => policy.rules = builder.add_rules(super::rules::rules(rules)),
             None if option == "approval" => is_approval = true,
             _ => step_option(&mut policy, option),

@@ -76,6 +76,7 @@ impl Converter<'_, '_> {
             }),
             cache: step.cache.as_ref().or(defaults.cache.as_ref()).and_then(cache),
             limits: step.limits.0,
+            ..v1::Task::default()
         };
         v1::Step {
             retry,
