@@ -1,6 +1,7 @@
 //! Several schedulers and launchers beside each other, in one process, on a bus and a store they share: what becomes of
 //! partitions, timers and records, whoever comes, goes or dies. Attempts are simulated, and their starts are counted.
 
+mod clusters;
 mod damage;
 mod limits;
 mod mangled;

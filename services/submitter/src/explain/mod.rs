@@ -2,12 +2,13 @@
 //!
 //! What is told is a moment: nothing is decided here, and nothing is written.
 
+mod clusters;
 mod lines;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::task;
 use windlass_engine::{
@@ -38,6 +39,8 @@ const STEPS: usize = 20;
 struct Answer {
     view: RunView,
     steps: Vec<(StepIndex, StepRecord, Vec<Obstacle>)>,
+    /// The clusters whose launchers some of them wait for.
+    awaited: BTreeMap<StepIndex, Arc<str>>,
     more: u32,
 }
 
@@ -116,7 +119,8 @@ impl Submitter {
                 records.into_iter().map(|record| (step, record, Vec::new())).collect()
             }
         };
-        let mut response = self.tell(Answer { view, steps, more: 0 }).await?;
+        let mut response =
+            self.tell(Answer { view, steps, awaited: BTreeMap::new(), more: 0 }).await?;
         response.obstacles = response.run.iter().map(words::run_ended).collect();
         let orders = self.store.read_orders(run).await?;
         response.obstacles.extend(orders.iter().map(|placed| words::order(&placed.order)));
@@ -145,7 +149,7 @@ impl Submitter {
 
     /// Puts an answer into words.
     async fn tell(&self, answer: Answer) -> Result<v1::ExplainRunResponse, ApiError> {
-        let Answer { view, steps: explained, more } = answer;
+        let Answer { view, steps: explained, awaited, more } = answer;
         let run = view.submission.id;
         let spoken_of = explained.iter().flat_map(|(step, _, obstacles)| {
             obstacles.iter().flat_map(words::speaks_of).chain([*step])
@@ -156,6 +160,7 @@ impl Submitter {
         let names = self.names.of(&*self.store, run, last).await?;
         let hosts = self.hosts(run, &explained).await?;
         let lines = self.lines(&view, &explained).await?;
+        let unserved = self.unserved(awaited).await?;
         let words = Words { run, names: &names };
         let mut statuses: BTreeMap<u32, v1::StepStatus> =
             statuses.into_iter().map(|status| (status.index, status)).collect();
@@ -165,8 +170,13 @@ impl Submitter {
             let lines = lines.get(&step).map(Vec::as_slice).unwrap_or_default();
             let words_of = |obstacle: &Obstacle| {
                 let told = words.obstacle(&status, host, obstacle);
-                match obstacle {
-                    Obstacle::Limits { .. } => lines::told(run, lines, told),
+                match (obstacle, unserved.get(&step)) {
+                    (Obstacle::Limits { .. }, _) => lines::told(run, lines, told),
+                    (Obstacle::Room, Some(cluster)) => clusters::told(cluster, told),
+                    // A host that has taken it says more.
+                    (Obstacle::Launcher(_), Some(cluster)) if host.is_none() => {
+                        clusters::told(cluster, told)
+                    }
                     _ => told,
                 }
             };
@@ -220,7 +230,7 @@ fn answer(run: &Run, view: RunView, named: Option<StepIndex>, now: Timestamp) ->
     } else {
         run.held_up_count().saturating_sub(u32::try_from(chosen.len()).unwrap_or(u32::MAX))
     };
-    let mut steps = Vec::new();
+    let (mut steps, mut awaited) = (Vec::new(), BTreeMap::new());
     let mut next = chosen;
     next.reverse();
     while let Some(step) = next.pop() {
@@ -229,9 +239,10 @@ fn answer(run: &Run, view: RunView, named: Option<StepIndex>, now: Timestamp) ->
         if named.is_some() && obstacles.iter().any(waits_for_holder) {
             next.extend(holder_of(run, step));
         }
+        awaited.extend(clusters::awaited(run, step, &obstacles).map(|cluster| (step, cluster)));
         steps.push((step, *run.step(step), obstacles));
     }
-    Answer { view, steps, more }
+    Answer { view, steps, awaited, more }
 }
 
 fn holder_of(run: &Run, step: StepIndex) -> Option<StepIndex> {

@@ -7,7 +7,7 @@ use windlass_client::{
     Client,
     v1::{Run, SetLimitRequest, Step, SubmitRunRequest, step::Work},
 };
-use windlass_proto::id::RunId;
+use windlass_proto::{cluster, id::RunId};
 use windlass_service::signal::EndSignals;
 use windlass_submitter::check_limit;
 
@@ -55,6 +55,7 @@ pub(super) async fn run(
         return plan::tell(&request, format);
     }
     refuse_approvals(&request)?;
+    refuse_clusters(&request)?;
     if format == OutputFormat::Text {
         warn_of_unnamed(&args.limits, &request);
     }
@@ -109,6 +110,33 @@ fn first_approval(steps: &[Step]) -> Option<&str> {
         Some(Work::Group(group)) => first_approval(&group.steps),
         Some(Work::Branches(branches)) => first_approval(&branches.branches),
         Some(Work::Task(_)) | None => None,
+    })
+}
+
+/// Refuses a pipeline with a step of a cluster that this process does not serve: no launcher of it will ever come.
+fn refuse_clusters(request: &SubmitRunRequest) -> Result<(), InputError> {
+    let pipeline = request.pipeline.iter();
+    let mut lists = pipeline.flat_map(|pipeline| [&pipeline.steps, &pipeline.exit_steps]);
+    let Some((step, name)) = lists.find_map(|steps| first_elsewhere(steps)) else {
+        return Ok(());
+    };
+    Err(InputError::new(format!(
+        "step `{step}` is to run in cluster `{name}`, and `windlass run` serves cluster `{}` alone; give the pipeline to a server that \
+         has launchers of `{name}` (`windlass submit`), or leave the step's cluster out",
+        cluster::DEFAULT
+    )))
+}
+
+/// The first step in a list, or in what lies in it, that another cluster than the default is to run, and that cluster.
+fn first_elsewhere(steps: &[Step]) -> Option<(&str, &str)> {
+    steps.iter().find_map(|step| match &step.work {
+        Some(Work::Task(task)) => {
+            let name = cluster::or_default(&task.cluster);
+            (name != cluster::DEFAULT).then_some((step.name.as_str(), name))
+        }
+        Some(Work::Group(group)) => first_elsewhere(&group.steps),
+        Some(Work::Branches(branches)) => first_elsewhere(&branches.branches),
+        Some(Work::Approval(_)) | None => None,
     })
 }
 
@@ -193,4 +221,33 @@ async fn abandon(
 ) -> Result<Followed, Failure> {
     let mut manner = Manner { on_signal: OnSignal::Leave, with_logs: false, ..manner };
     follow(client, run, view::silent().as_mut(), signals, &mut manner).await
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_client::v1::{Group, Pipeline, Task};
+
+    use super::*;
+
+    fn step(name: &str, work: Work) -> Step {
+        Step { name: name.into(), work: Some(work), ..Step::default() }
+    }
+
+    fn task(cluster: &str) -> Work {
+        Work::Task(Box::new(Task { cluster: cluster.into(), ..Task::default() }))
+    }
+
+    #[test]
+    fn a_step_of_a_cluster_that_nobody_will_ever_serve_is_refused_wherever_it_lies() {
+        let refused = |steps, exit_steps| {
+            let pipeline = Some(Pipeline { steps, exit_steps, ..Pipeline::default() });
+            let request = SubmitRunRequest { pipeline, ..SubmitRunRequest::default() };
+            refuse_clusters(&request).err().map(|error| error.to_string())
+        };
+        let here = || vec![step("load", task("")), step("fit", task("default"))];
+        assert_eq!(refused(here(), here()), None);
+        let group = Group { steps: vec![step("train", task("gpu"))], ..Group::default() };
+        let said = refused(here(), vec![step("all", Work::Group(Box::new(group)))]).unwrap();
+        assert!(said.starts_with("step `train` is to run in cluster `gpu`"), "{said}");
+    }
 }
