@@ -2,6 +2,7 @@
 //! of them, or a server, is killed, cut off, set back or full. Steps are processes, and every start of one leaves a line.
 
 mod clocks;
+mod clusters;
 mod crew;
 mod deployment;
 mod endings;
