@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, stream};
+use async_nats::jetstream::{self, consumer::pull, stream};
+use bytes::Bytes;
 use windlass_bus::{
     Bus as _, JetStreamBus,
     jetstream::{ConnectError, Credentials, JetStreamConfig, SecretString, ShapeError, Storage},
 };
+use windlass_proto::subject::{ClusterToken, Subject};
 use windlass_servers::NatsServer;
 
 use crate::fixture::{EVENT, ack, config, connect, fetch_one, publish};
@@ -70,6 +72,34 @@ async fn a_stream_that_somebody_changes_while_programs_run_is_put_right_by_whoev
     for number in [1, 2] {
         assert_eq!(ack(fetch_one(&mut *consumer).await).await, number, "none was dropped");
     }
+}
+
+/// A stream as programs made it before commands travelled by cluster, with a command and its consumer.
+#[tokio::test]
+async fn a_stream_with_other_subjects_is_changed_and_what_lies_on_them_is_in_nobodys_way() {
+    let server = NatsServer::shared().await;
+    let config = config(&server);
+    let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let (prefix, launch) = (&config.prefix, Subject::Launch { cluster: ClusterToken::DEFAULT });
+    let before = stream::Config {
+        name: format!("{prefix}-LAUNCH"),
+        subjects: ["launch", "control", "host.*"].map(|it| format!("{prefix}.{it}")).into(),
+        retention: stream::RetentionPolicy::WorkQueue,
+        max_bytes: 1 << 20,
+        ..stream::Config::default()
+    };
+    let stream = context.create_stream(before).await.unwrap();
+    let filter_subject = format!("{prefix}.launch");
+    let durable_name = Some("launcher".to_owned());
+    let consumer = pull::Config { durable_name, filter_subject, ..pull::Config::default() };
+    stream.create_consumer(consumer).await.unwrap();
+    context.publish(format!("{prefix}.launch"), "old".into()).await.unwrap().await.unwrap();
+    let bus = connect(config).await;
+    bus.publish(launch, Bytes::from_static(b"new").into()).await.unwrap();
+    let mut consumer = bus.consume(launch).await.unwrap();
+    let delivery = fetch_one(&mut *consumer).await;
+    assert_eq!(delivery.payload, "new");
+    delivery.receipt.ack().await.unwrap();
 }
 
 #[tokio::test]
