@@ -34,6 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .boxed(".windlass.v1.Step.work.group")
         .boxed(".windlass.v1.Step.work.branches")
         .boxed(".windlass.v1.Task.cache")
+        .boxed(".windlass.v1.Task.pod")
+        .boxed(".windlass.v1.EnvVar.secret")
         .bytes(".windlass.v1.DeadLetter.record")
         .bytes(".windlass.v1.LogLine.content")
         .bytes(".windlass.v1.DownloadLogsResponse.data")

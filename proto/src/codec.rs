@@ -193,8 +193,10 @@ mod tests {
     };
     use proptest::prelude::*;
     use prost::encoding::WireType;
+    use prost_types::value::Kind;
 
     const HOLLOW: &str = "steps that do nothing, and variables without a name";
+    const VALUES: &str = "values in lists of loops and in pods' settings";
 
     fn request(pipeline: v1::Pipeline) -> Vec<u8> {
         let request = v1::SubmitRunRequest { pipeline: Some(pipeline), ..Default::default() };
@@ -222,6 +224,17 @@ mod tests {
         let at_exit = v1::Pipeline { exit_steps: hollow, ..Default::default() };
         let item = prost_types::Value::default();
         let list = prost_types::ListValue { values: vec![item; ITEMS_MAX + 1] };
+        let volumes = Some(list.clone());
+        let within = prost_types::Value { kind: Some(Kind::ListValue(list.clone())) };
+        let patch = Some(prost_types::Struct { fields: [("dnsConfig".into(), within)].into() });
+        let pods =
+            [v1::Pod { volumes, ..Default::default() }, v1::Pod { patch, ..Default::default() }];
+        let pods = pods.map(|pod| {
+            let task = v1::Task { pod: Some(Box::new(pod)), ..Default::default() };
+            let work = Some(v1::step::Work::Task(Box::new(task)));
+            let steps = vec![v1::Step { work, ..Default::default() }];
+            (v1::Pipeline { steps, ..Default::default() }, VALUES)
+        });
         let items = Some(v1::for_each::Items::List(list));
         let each = v1::Step {
             for_each: Some(Box::new(v1::ForEach { items, max_parallelism: 0 })),
@@ -229,9 +242,8 @@ mod tests {
             ..Default::default()
         };
         let loops = v1::Pipeline { steps: vec![each], ..Default::default() };
-        for (pipeline, what) in
-            [(in_group, HOLLOW), (at_exit, HOLLOW), (loops, "values in lists of loops")]
-        {
+        let others = [(in_group, HOLLOW), (at_exit, HOLLOW), (loops, VALUES)];
+        for (pipeline, what) in others.into_iter().chain(pods) {
             assert_eq!(refusal::<v1::SubmitRunRequest>(&request(pipeline)), Some(what));
         }
         // Groups in each other, thousands of them: looking must not go as deep.

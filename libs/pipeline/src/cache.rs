@@ -4,9 +4,12 @@
 //! digest = SHA-256(form:u8 command env working_dir outputs key salt)
 //! list   = count:u64 text*                                                      all numbers big-endian
 //! text   = length:u64 bytes
+//!
+//! only where there is an image or a secret, behind all that:
+//! pod    = image args secrets        secrets: for each variable its name, the secret's, the entry's, and `optional` or nothing
 //! ```
 //!
-//! `command` is the program with all arguments, `env` the variables in the order of their names, each with its value, and
+//! `command` is the program with all arguments (those of an image's own program are `args`), `env` the variables in the order of their names, each with its value, and
 //! `outputs` the names of the outputs in their order. Every length is told, so that no two different inputs are the same bytes.
 //!
 //! What is left out is on purpose: a step may get another name or place, more memory, time or retries, and keeps its results.
@@ -14,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
-use windlass_proto::cache_key::CacheKey;
+use windlass_proto::{cache_key::CacheKey, v1::SecretKey};
 
 /// The form of what is digested. Another one leaves all results behind.
 const FORM: u8 = 1;
@@ -22,10 +25,16 @@ const FORM: u8 = 1;
 /// What a result depends on, references replaced by their values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inputs<'a> {
-    /// The program and all of its arguments.
+    /// The program and all of its arguments; empty for an image's own program.
     pub command: &'a [String],
+    /// Arguments of an image's own program.
+    pub args: &'a [String],
+    /// The image; empty where there is none.
+    pub image: &'a str,
     /// What is added to the environment.
     pub env: &'a BTreeMap<String, String>,
+    /// Variables that come from secrets. What those say is not known.
+    pub secrets: &'a BTreeMap<String, SecretKey>,
     /// Where the program starts; empty where that is up to the runtime.
     pub working_dir: &'a str,
     /// The names of the outputs, in any order.
@@ -47,7 +56,22 @@ impl Inputs<'_> {
         list(&mut hash, outputs.iter().copied());
         list(&mut hash, self.key.iter().map(String::as_str));
         text(&mut hash, self.salt);
+        self.add_pod(&mut hash);
         CacheKey(hash.finalize().into())
+    }
+
+    /// Adds what only pods have. Results of steps that have none of it are kept under the keys that they always had.
+    fn add_pod(&self, hash: &mut Sha256) {
+        if self.image.is_empty() && self.secrets.is_empty() {
+            return;
+        }
+        text(hash, self.image);
+        list(hash, self.args.iter().map(String::as_str));
+        let secrets = self.secrets.iter().flat_map(|(variable, secret)| {
+            let optional = if secret.optional { "optional" } else { "" };
+            [variable.as_str(), &secret.name, &secret.key, optional]
+        });
+        list(hash, secrets);
     }
 }
 
@@ -75,7 +99,10 @@ mod tests {
     #[derive(Debug, Clone, PartialEq, Eq)]
     struct Owned {
         command: Vec<String>,
+        args: Vec<String>,
+        image: String,
         env: BTreeMap<String, String>,
+        secrets: BTreeMap<String, SecretKey>,
         working_dir: String,
         outputs: Vec<String>,
         key: Vec<String>,
@@ -84,8 +111,8 @@ mod tests {
 
     impl Owned {
         fn digest(&self) -> CacheKey {
-            let Self { command, env, working_dir, outputs, key, salt } = self;
-            Inputs { command, env, working_dir, outputs, key, salt }.digest()
+            let Self { command, args, image, env, secrets, working_dir, outputs, key, salt } = self;
+            Inputs { command, args, image, env, secrets, working_dir, outputs, key, salt }.digest()
         }
     }
 
@@ -94,10 +121,19 @@ mod tests {
         let texts = || prop::collection::vec("[ab]{0,2}", 0..3);
         let env = prop::collection::btree_map("[ab]{0,2}", "[ab]{0,2}", 0..3);
         let outputs = prop::collection::btree_set("[ab]{0,2}", 0..3);
-        (texts(), env, "[ab]{0,2}", outputs, texts(), "[ab]{0,2}").prop_map(
-            |(command, env, working_dir, outputs, key, salt)| {
+        let secret = ("[ab]", "[ab]", any::<bool>()).prop_map(|(name, key, optional)| SecretKey {
+            name,
+            key,
+            optional,
+        });
+        let secrets = prop::collection::btree_map("[ab]{0,2}", secret, 0..2);
+        let pod = ("[ab]{0,2}", texts(), secrets);
+        (texts(), env, "[ab]{0,2}", outputs, texts(), "[ab]{0,2}", pod).prop_map(
+            |(command, env, working_dir, outputs, key, salt, (image, args, secrets))| {
                 let outputs = outputs.into_iter().collect();
-                Owned { command, env, working_dir, outputs, key, salt }
+                // Only an image's own program has arguments apart.
+                let args = if image.is_empty() { Vec::new() } else { args };
+                Owned { command, args, image, env, secrets, working_dir, outputs, key, salt }
             },
         )
     }
@@ -105,6 +141,9 @@ mod tests {
     fn some() -> Owned {
         Owned {
             command: ["train", "--rate", "0.1"].map(str::to_owned).to_vec(),
+            args: Vec::new(),
+            image: String::new(),
+            secrets: BTreeMap::new(),
             env: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
             working_dir: "/data".to_owned(),
             outputs: vec!["loss".to_owned(), "model".to_owned()],
@@ -123,20 +162,28 @@ mod tests {
 
     #[test]
     fn whatever_is_changed_changes_the_key() {
-        let changes: [fn(&mut Owned); 12] = [
-            |it| it.command[2].push('0'),
-            |it| it.command.push(String::new()),
-            |it| it.command = vec!["train --rate 0.1".to_owned()],
-            |it| it.command.swap(1, 2),
-            |it| drop(it.env.insert("A".to_owned(), "2".to_owned())),
-            |it| drop(it.env.insert("B".to_owned(), String::new())),
-            |it| it.working_dir.push('/'),
-            |it| drop(it.outputs.pop()),
-            |it| it.key.push(String::new()),
-            |it| it.key[0].push('3'),
-            |it| it.salt = "v2".to_owned(),
+        let secret = |it: &mut Owned, optional| {
+            let secret = SecretKey { name: "db".to_owned(), key: "user".to_owned(), optional };
+            it.secrets.insert("A".to_owned(), secret);
+        };
+        let changes: [&dyn Fn(&mut Owned); 16] = [
+            &|it| it.command[2].push('0'),
+            &|it| it.command.push(String::new()),
+            &|it| it.command = vec!["train --rate 0.1".to_owned()],
+            &|it| it.command.swap(1, 2),
+            &|it| drop(it.env.insert("A".to_owned(), "2".to_owned())),
+            &|it| drop(it.env.insert("B".to_owned(), String::new())),
+            &|it| it.working_dir.push('/'),
+            &|it| drop(it.outputs.pop()),
+            &|it| it.key.push(String::new()),
+            &|it| it.key[0].push('3'),
+            &|it| it.salt = "v2".to_owned(),
+            &|it| it.image = "python".to_owned(),
+            &|it| secret(it, false),
+            &|it| secret(it, true),
+            &|it| (it.image, it.args) = ("python".to_owned(), vec![String::new()]),
             // What moves from one part to the next.
-            |it| (it.salt, it.working_dir) = (it.working_dir.clone(), it.salt.clone()),
+            &|it| (it.salt, it.working_dir) = (it.working_dir.clone(), it.salt.clone()),
         ];
         let mut keys = BTreeSet::from([some().digest()]);
         for (at, change) in changes.into_iter().enumerate() {

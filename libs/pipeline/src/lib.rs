@@ -34,9 +34,10 @@ mod logic;
 pub mod name;
 pub mod outline;
 pub mod plan;
-mod quote;
 pub mod resolve;
 pub mod schema;
 mod suggest;
 pub mod template;
 mod value;
+
+use windlass_pod::quote;

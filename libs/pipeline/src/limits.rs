@@ -39,6 +39,9 @@ pub const TEXT_BYTES: usize = (128 << 10) - 1;
 /// Bytes of a working directory: the most that Linux takes.
 pub const PATH_BYTES: usize = 4095;
 
+/// Bytes of the name of an image.
+pub const IMAGE_BYTES: usize = 1_024;
+
 /// Entries of a command and its arguments together.
 pub const WORDS: usize = 10_000;
 

@@ -108,6 +108,52 @@ const STEPS: &[(&str, &str)] = &[
     ("merge key that is no map", "  a: {<<: 3, run: x}\n"),
 ];
 
+/// Steps of files that are otherwise in order: images, pods and secrets.
+const PODS: &[(&str, &str)] = &[
+    ("image with spaces", "  a:\n    image: my image\n"),
+    ("image alone with another kind of work", "  a: {image: x, steps: {b: {run: x}}}\n"),
+    ("cluster with an unlawful name", "  a: {run: x, cluster: GPU}\n"),
+    ("unknown key of a pod", "  a:\n    run: x\n    pod:\n      volumeMounts: []\n"),
+    (
+        "unknown field of Kubernetes",
+        "  a:\n    run: x\n    pod:\n      volumes:\n        - name: data\n          hostPth: {path: /}\n",
+    ),
+    ("wrong type", "  a:\n    run: x\n    pod:\n      security_context: {runAsUser: ada}\n"),
+    (
+        "number out of a reference",
+        "  a: {image: x, pod: {security_context: {runAsUser: \"${{ step.attempt }}\"}}}\n",
+    ),
+    ("missing field", "  a: {run: x, pod: {volume_mounts: [{mountPath: /data}]}}\n"),
+    (
+        "volume that is not there",
+        "  a: {run: x, pod: {volume_mounts: [{name: data, mountPath: /data}]}}\n",
+    ),
+    (
+        "unlawful amount",
+        "  a:\n    run: x\n    pod:\n      resources:\n        requests: {cpu: two}\n",
+    ),
+    (
+        "memory twice",
+        "  a:\n    run: x\n    resources: {memory: 1Gi}\n    pod: {resources: {limits: {memory: 2Gi}}}\n",
+    ),
+    (
+        "label of Windlass",
+        "  a:\n    run: x\n    pod:\n      labels:\n        windlass.dev/run: b\n",
+    ),
+    ("patch of what has a key", "  a: {run: x, pod: {patch: {nodeSelector: {disk: ssd}}}}\n"),
+    ("deadline of nothing", "  a: {run: x, pod: {active_deadline: 0}}\n"),
+    ("unknown parameter in an image", "  a:\n    image: x:${{ params.tag }}\n"),
+    (
+        "unknown parameter in a pod",
+        "  a:\n    run: x\n    pod:\n      labels: {team: \"${{ params.team }}\"}\n",
+    ),
+    ("secret without an entry", "  a:\n    run: x\n    env:\n      A: {secret: b}\n"),
+    ("secret and value", "  a: {run: x, env: {A: {secret: b, key: c, value: d}}}\n"),
+    ("unlawful secret", "  a: {run: x, env: {A: \"{{ My_Secret.key }}\"}}\n"),
+    ("secret by reference", "  a: {run: x, env: {A: {secret: \"${{ params.b }}\", key: c}}}\n"),
+    ("run id in a cached image", "  a: {image: \"x:${{ run.id }}\", cache: true}\n"),
+];
+
 /// Steps of files that are otherwise in order: loops, groups, branches and conditions.
 const DYNAMIC: &[(&str, &str)] = &[
     ("loop over a text", "  a: {run: x, for_each: abc}\n"),
@@ -305,6 +351,12 @@ fn messages_name_the_place_and_what_to_do() {
     insta::assert_snapshot!(told(
         files.chain(STEPS.iter().map(|(what, steps)| (*what, with_steps(steps))))
     ));
+}
+
+#[test]
+fn so_do_those_about_images_pods_and_secrets() {
+    let steps = PODS.iter().map(|(what, steps)| (*what, with_steps(steps)));
+    insta::assert_snapshot!(told(steps));
 }
 
 #[test]

@@ -12,10 +12,12 @@ use windlass_pipeline::{
     file::{self, FileOptions, Files},
     limits, schema,
 };
+use windlass_pod::settings;
 
 const DOCS: &str = include_str!("../../../docs/pipeline-file.md");
 const WHOLE: &str = include_str!("files/whole.yaml");
 const GRAPH: &str = include_str!("files/graph.yaml");
+const PODS: &str = include_str!("files/pods.yaml");
 
 /// The YAML blocks of the documentation that are whole pipelines; others are marked as fragments.
 fn examples() -> Vec<&'static str> {
@@ -99,7 +101,7 @@ fn every_file_among_the_examples_is_a_pipeline() {
 
 #[test]
 fn what_is_read_is_valid() {
-    for file in examples().into_iter().chain([WHOLE, GRAPH]) {
+    for file in examples().into_iter().chain([WHOLE, GRAPH, PODS]) {
         let errors: Vec<_> =
             validator().iter_errors(&json(file)).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}\n{file}");
@@ -142,6 +144,17 @@ fn what_is_refused_for_its_form_is_not_valid() {
         step("run: x, resources: {memory: 0}"),
         step("run: x, resources: {memory: 5 pages}"),
         step("run: x, env: {A: [b]}"),
+        step("run: x, env: {A: {secret: b}}"),
+        step("run: x, env: {A: {secret: b, key: c, value: d}}"),
+        step("run: x, env: {A: {value: b, optional: true}}"),
+        step("image: x, steps: {b: {run: x}}"),
+        step("run: x, cluster: A"),
+        step("run: x, pod: {hostIPC: true}"),
+        step("run: x, pod: {privileged: yes please}"),
+        step("run: x, pod: {volumes: {name: a}}"),
+        step("run: x, pod: {affinity: [a]}"),
+        step("run: x, pod: {labels: {a: [b]}}"),
+        step("run: x, pod: {resources: {cpu: 1}}"),
         step("run: x, depends_on: {b: c}"),
         "name: p\nsteps: {a: {run: x}}\nexit_steps: {B: {run: x}}".to_owned(),
         "name: p\nsteps: {a: {run: x}}\noutputs: {b: [c]}".to_owned(),
@@ -231,6 +244,11 @@ fn the_limits_in_the_documentation_are_the_real_ones() {
         ),
         ("Labels", limits::LABELS),
         ("Named limits of a step", limits::NAMED_LIMITS),
+        ("Bytes of an image's name", limits::IMAGE_BYTES),
+        ("Size of the settings of a pod, in KiB", settings::POD_BYTES >> 10),
+        ("Entries of a list or a map in a pod's settings", settings::ENTRIES),
+        ("Levels of lists and maps in a pod's settings", settings::DEPTH),
+        ("Waiting reasons of a pod's settings", settings::WAITING_REASONS),
         ("Characters of a description", limits::DESCRIPTION_CHARS),
         ("Words of `command` and `args` of a step", limits::WORDS),
         ("Variables in `env` of a step", limits::ENV_VARS),

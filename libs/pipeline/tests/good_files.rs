@@ -10,6 +10,7 @@ use windlass_pipeline::{
 use windlass_proto::v1::{self, step::Work};
 
 const WHOLE: &str = include_str!("files/whole.yaml");
+const PODS: &str = include_str!("files/pods.yaml");
 const GRAPH: &str = include_str!("files/graph.yaml");
 
 fn parse(text: &str, base_dir: Option<&str>) -> v1::Pipeline {
@@ -31,6 +32,22 @@ fn every_key_comes_to_its_place() {
 #[test]
 fn so_do_those_of_loops_groups_branches_conditions_and_exit_steps() {
     insta::assert_debug_snapshot!(parse(GRAPH, None));
+}
+
+#[test]
+fn a_pod_is_what_a_step_asks_over_what_the_defaults_ask() {
+    insta::assert_debug_snapshot!(parse(PODS, None).steps);
+}
+
+#[test]
+fn numbers_in_variables_stay_as_they_are_written_wherever_the_file_begins() {
+    for start in ["", "\u{feff}", "# Käse\r\n"] {
+        let text =
+            format!("{start}name: p\nsteps:\n  a: {{run: x, env: {{A: 1.10, B: 007, C: True}}}}\n");
+        let pipeline = parse(&text, None);
+        let values = task(&pipeline, "a").env.iter().map(|variable| variable.value.as_str());
+        assert_eq!(values.collect::<Vec<_>>(), ["1.10", "007", "True"], "{start:?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,9 @@ pub const APP_PART_OF: &str = "app.kubernetes.io/part-of";
 /// The queue of Kueue that admits the pod.
 pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
 
+/// What the keys of all other labels and annotations of Windlass begin with.
+pub const OWN: &str = "windlass.dev/";
+
 /// Label: the installation's name.
 pub const INSTALLATION: &str = "windlass.dev/installation";
 /// Label: the namespace of the run in Windlass.

@@ -18,7 +18,7 @@ pub(super) const VALUES_BYTES_MAX: usize = 4 << 20;
 /// The least bytes of a step that may be accepted: one letter as its name, and that it is an approval.
 pub(super) const STEP_BYTES_MIN: usize = 6;
 
-/// Values in the lists of loops, at every depth: more numbers than a message of 16 MiB can hold.
+/// Values in the lists of loops and in pods' settings, at every depth: more numbers than a message of 16 MiB can hold.
 pub(super) const ITEMS_MAX: usize = 2_000_000;
 
 /// Retry rules of all steps: more than a message of 16 MiB can hold of those that say something.
@@ -93,8 +93,9 @@ impl Census {
                 1 => self.list(list, depth + 1),
                 _ => Ok(()),
             }),
-            16 => each_field(work, |field, variable| match field {
-                3 if variable.len() < VARIABLE_BYTES_MIN => self.hollow(),
+            16 => each_field(work, |field, part| match field {
+                3 if part.len() < VARIABLE_BYTES_MIN => self.hollow(),
+                10 => each_field(part, |field, value| self.pod(field, value, depth + 1)),
                 _ => Ok(()),
             }),
             17 => each_field(work, |field, value| match field {
@@ -115,6 +116,26 @@ impl Census {
         })
     }
 
+    /// A field of a `Pod`.
+    fn pod(&mut self, field: u32, value: &[u8], depth: usize) -> Result<(), Unreadable> {
+        match field {
+            17 | 19 | 21 | 22 | 25 | 26 => self.list(value, depth),
+            20 | 23 | 24 | 27 => self.fields(value, depth),
+            _ => Ok(()),
+        }
+    }
+
+    /// A `Struct`.
+    fn fields(&mut self, encoded: &[u8], depth: usize) -> Result<(), Unreadable> {
+        each_field(encoded, |field, entry| match field {
+            1 => each_field(entry, |field, value| match field {
+                2 => self.value(value, depth + 1),
+                _ => Ok(()),
+            }),
+            _ => Ok(()),
+        })
+    }
+
     /// A `ListValue`.
     fn list(&mut self, encoded: &[u8], depth: usize) -> Result<(), Unreadable> {
         each_field(encoded, |field, value| match field {
@@ -124,15 +145,12 @@ impl Census {
     }
 
     fn value(&mut self, encoded: &[u8], depth: usize) -> Result<(), Unreadable> {
-        count(&mut self.items, 1, ITEMS_MAX, "values in lists of loops")?;
+        count(&mut self.items, 1, ITEMS_MAX, "values in lists of loops and in pods' settings")?;
         if depth > DEPTH_MAX {
             return Ok(());
         }
         each_field(encoded, |field, value| match field {
-            5 => each_field(value, |field, entry| match field {
-                1 => self.value(entry, depth + 1),
-                _ => Ok(()),
-            }),
+            5 => self.fields(value, depth + 1),
             6 => self.list(value, depth + 1),
             _ => Ok(()),
         })

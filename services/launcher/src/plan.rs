@@ -16,12 +16,13 @@ use windlass_pipeline::{
     resolve::{At, Resolver, Site},
     template::{MissingValue, Reference, Template, TemplateError, Values},
 };
+use windlass_pod::settings;
 use windlass_proto::{
     encoded::EncodedPipeline,
     id::RunId,
     v1::{self, step::Work},
 };
-use windlass_store::{CACHE_TTL, RunView, Store, StoreError};
+use windlass_store::{CACHE_TTL, RunView, Store, StoreError, Submission};
 
 use crate::{
     known::KnownRun,
@@ -123,7 +124,7 @@ impl Plan {
         let mut known = KnownRun::new(&steps, &view.record);
         loop {
             let spec = |key: &AttemptKey| {
-                let spec = self.spec(*key, &known, is_cached);
+                let spec = self.spec(*key, &view.submission, &known, is_cached);
                 // Why there is no value says more than that there is none.
                 let failed = known.take_failed_item();
                 spec.map_err(|error| failed.map_or(error, PlanError::from))
@@ -139,6 +140,7 @@ impl Plan {
     fn spec(
         &self,
         key: AttemptKey,
+        submission: &Submission,
         run: &KnownRun<'_>,
         is_cached: bool,
     ) -> Result<AttemptSpec, PlanError> {
@@ -156,14 +158,26 @@ impl Plan {
         let known = Known { at: At { resolver, site: Site::at(index) }, key, path: &path };
         let render = |text: &String| known.render(text);
         let working_dir = render(&task.working_dir)?;
+        let image = render(&task.image)?;
+        let (mut command, mut args) =
+            (known.render_all(&task.command)?, known.render_all(&task.args)?);
+        if !command.is_empty() {
+            command.append(&mut args);
+        }
+        let texts = task.env.iter().filter(|variable| variable.secret.is_none());
+        let secrets = task.env.iter().filter_map(|it| Some((it.name.clone(), *it.secret.clone()?)));
         let spec = AttemptSpec {
             key,
-            command: task.command.iter().chain(&task.args).map(render).collect::<Result<_, _>>()?,
-            env: task
-                .env
-                .iter()
+            namespace: submission.namespace.clone(),
+            pipeline: submission.pipeline.clone(),
+            image: (!image.is_empty()).then_some(image),
+            command,
+            args,
+            env: texts
                 .map(|variable| Ok((variable.name.clone(), render(&variable.value)?)))
                 .collect::<Result<_, PlanError>>()?,
+            secrets: secrets.collect(),
+            pod: task.pod.as_ref().map(|pod| known.render_pod(pod)).transpose()?,
             working_dir: (!working_dir.is_empty()).then(|| PathBuf::from(working_dir)),
             termination_grace: task
                 .termination_grace
@@ -210,13 +224,24 @@ impl Known<'_> {
         Ok(Template::parse(text)?.render(self)?)
     }
 
+    fn render_all(&self, texts: &[String]) -> Result<Vec<String>, PlanError> {
+        texts.iter().map(|text| self.render(text)).collect()
+    }
+
+    fn render_pod(&self, pod: &v1::Pod) -> Result<Arc<v1::Pod>, PlanError> {
+        settings::rendered(pod, &mut |text| self.render(text)).map(Arc::new)
+    }
+
     /// Under which key the attempt's result is kept.
     fn cache_use(&self, cache: &v1::Cache, spec: &AttemptSpec) -> Result<CacheUse, PlanError> {
         let declared: Vec<_> =
             cache.key.iter().map(|text| self.render(text)).collect::<Result<_, _>>()?;
         let inputs = Inputs {
             command: &spec.command,
+            args: &spec.args,
+            image: spec.image.as_deref().unwrap_or_default(),
             env: &spec.env,
+            secrets: &spec.secrets,
             working_dir: spec.working_dir.as_deref().and_then(Path::to_str).unwrap_or_default(),
             outputs: &spec.outputs,
             key: &declared,
@@ -248,7 +273,7 @@ mod tests {
         record::{AttemptEnd, AttemptRecord, RunRecord, StepRecord, StepState},
         time::Timestamp,
     };
-    use windlass_store::{Commit, MemoryStore, NewRun, Submission, Version};
+    use windlass_store::{Commit, MemoryStore, NewRun, Version};
 
     fn plan() -> Plan {
         let step = |name: &str, task| v1::Step {
@@ -256,14 +281,26 @@ mod tests {
             work: Some(Work::Task(Box::new(task))),
             ..v1::Step::default()
         };
+        let labels = [("attempt".to_owned(), "no-${{ step.attempt }}".to_owned())].into();
+        let token = v1::SecretKey { name: "api".into(), key: "token".into(), optional: true };
         let task = v1::Task {
             command: vec!["train".into(), "--rate=${{ params.rate }}".into()],
             args: vec!["${{ steps.load.outputs.rows }}".into()],
-            env: vec![v1::EnvVar {
-                name: "WHO".into(),
-                value: "${{ step.name }}/${{ step.attempt }}".into(),
-            }],
+            env: vec![
+                v1::EnvVar {
+                    name: "WHO".into(),
+                    value: "${{ step.name }}/${{ step.attempt }}".into(),
+                    secret: None,
+                },
+                v1::EnvVar {
+                    name: "TOKEN".into(),
+                    value: String::new(),
+                    secret: Some(Box::new(token)),
+                },
+            ],
             resources: Some(v1::Resources { memory_bytes: 7 }),
+            image: "train:${{ params.rate }}".into(),
+            pod: Some(Box::new(v1::Pod { labels, ..v1::Pod::default() })),
             ..v1::Task::default()
         };
         let retry = v1::RetryPolicy {
@@ -346,6 +383,11 @@ mod tests {
         assert_eq!(spec.command, ["train", "--rate=0.5", "[1,2]"]);
         assert_eq!(spec.env, BTreeMap::from([("WHO".to_owned(), "train/3".to_owned())]));
         assert_eq!((spec.memory_bytes, spec.termination_grace), (Some(21), DEFAULT_GRACE));
+        assert_eq!((spec.namespace.as_str(), spec.pipeline.as_str()), ("default", "p"));
+        assert_eq!(spec.image.as_deref(), Some("train:0.5"));
+        assert_eq!(spec.pod.unwrap().labels["attempt"], "no-3");
+        assert_eq!(spec.secrets.keys().collect::<Vec<_>>(), ["TOKEN"]);
+        assert_eq!(spec.secrets["TOKEN"].key, "token");
     }
 
     #[tokio::test]

@@ -70,6 +70,12 @@ mod tests {
         let run = "run_0123456789abcdefghijklmnop".parse().unwrap();
         AttemptSpec {
             key: AttemptKey { run, step, attempt: 1 },
+            namespace: "default".to_owned(),
+            pipeline: "p".to_owned(),
+            image: None,
+            args: Vec::new(),
+            secrets: BTreeMap::new(),
+            pod: None,
             step: format!("step-{step}"),
             command: vec!["true".to_owned()],
             env: BTreeMap::new(),

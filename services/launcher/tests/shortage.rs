@@ -49,6 +49,12 @@ fn script(step: u32, script: &str) -> AttemptSpec {
     let run = "run_0123456789abcdefghijklmnop".parse().unwrap();
     AttemptSpec {
         key: AttemptKey { run, step, attempt: 1 },
+        namespace: "default".to_owned(),
+        pipeline: "p".to_owned(),
+        image: None,
+        args: Vec::new(),
+        secrets: BTreeMap::new(),
+        pod: None,
         step: format!("step-{step}"),
         command: ["sh", "-c", script].map(str::to_owned).into(),
         env: BTreeMap::new(),

@@ -193,6 +193,14 @@ async fn approval_publishes_what_somebody_has_approved_and_withdraws_what_was_re
     }
 }
 
+#[test]
+fn kubernetes_is_valid() {
+    let file = examples().join("kubernetes").join("pipeline.yaml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"));
+    let output = command.arg("validate").arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
 /// An example that no test names is not an example.
 #[test]
 fn every_example_is_run_by_a_test() {
@@ -213,6 +221,7 @@ fn every_example_is_run_by_a_test() {
             "failing",
             "group",
             "hello",
+            "kubernetes",
             "large-loop",
             "limits",
             "loop",

@@ -35,6 +35,7 @@ pub(super) fn check<'a>(task: &'a v1::Task, scope: &Scope<'a, '_>, check: &mut S
         refuse_unique(check, format_args!("task.env[{at}].value"), &variable.value);
     }
     refuse_unique(check, format_args!("task.working_dir"), &task.working_dir);
+    refuse_unique(check, format_args!("task.image"), &task.image);
     for (at, entry) in cache.key.iter().enumerate() {
         refuse_unique(check, format_args!("task.cache.key[{at}]"), entry);
     }

@@ -14,6 +14,7 @@ mod outputs;
 mod parameters;
 mod pipeline;
 mod place;
+mod pod;
 mod retry;
 mod rules;
 mod scope;

@@ -6,6 +6,7 @@ use windlass_proto::v1;
 use super::{
     Report as _, ViolationReason, cache,
     field::{self, Shortest},
+    pod,
     scope::Scope,
     text::text,
     walk::StepCheck,
@@ -16,11 +17,17 @@ use crate::{limits, name, quote::quote};
 const RESERVED: &str = "WINDLASS_";
 
 pub(super) fn check<'a>(task: &'a v1::Task, scope: &Scope<'a, '_>, check: &mut StepCheck<'a, '_>) {
-    if task.command.first().is_none_or(String::is_empty) {
+    let has_program = match task.command.first() {
+        Some(program) => !program.is_empty(),
+        None => !task.image.is_empty(),
+    };
+    if !has_program {
         check.add(
             ViolationReason::EmptyCommand,
             format_args!("task.command"),
-            format_args!("names no program; make the command's first entry the program to run"),
+            format_args!(
+                "names no program; make the command's first entry the program to run, or give an `image` that has one"
+            ),
         );
     }
     let words = task.command.len() + task.args.len();
@@ -39,6 +46,7 @@ pub(super) fn check<'a>(task: &'a v1::Task, scope: &Scope<'a, '_>, check: &mut S
     }
     text(check, scope, format_args!("task.working_dir"), &task.working_dir, limits::PATH_BYTES);
     check_env(&task.env, scope, check);
+    pod::check(task, scope, check);
     cache::check(task, scope, check);
     check_limits(&task.limits, check);
     field::duration(
@@ -80,7 +88,8 @@ fn check_limits<'a>(names: &'a [String], check: &mut StepCheck<'a, '_>) {
 fn check_env<'a>(env: &'a [v1::EnvVar], scope: &Scope<'a, '_>, check: &mut StepCheck<'a, '_>) {
     field::count(check, format_args!("task.env"), "variables", env.len(), limits::ENV_VARS);
     check.walk.seen.clear();
-    for (at, v1::EnvVar { name, value }) in env.iter().enumerate() {
+    for (at, variable) in env.iter().enumerate() {
+        let v1::EnvVar { name, value, .. } = variable;
         let field = format_args!("task.env[{at}].name");
         field::name(check, &name::ENV_VAR, "a variable", field, name);
         if name.starts_with(RESERVED) {
@@ -101,5 +110,6 @@ fn check_env<'a>(env: &'a [v1::EnvVar], scope: &Scope<'a, '_>, check: &mut StepC
             );
         }
         text(check, scope, format_args!("task.env[{at}].value"), value, limits::TEXT_BYTES);
+        pod::check_secret(at, variable, check);
     }
 }

@@ -72,6 +72,10 @@ reasons! {
     InvalidItems = "INVALID_ITEMS",
     /// What steps of this kind do not have.
     Misplaced = "MISPLACED",
+    /// A field that Kubernetes does not know.
+    UnknownField = "UNKNOWN_FIELD",
+    /// A field that Kubernetes asks for.
+    MissingField = "MISSING_FIELD",
     /// A retry rule that lists no failure, or says nothing of what is done.
     EmptyRule = "EMPTY_RULE",
     /// A setting that another one keeps from ever having an effect.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use windlass_engine::graph::{GraphBuilder, NodeIndex};
+use windlass_pod::settings;
 use windlass_proto::{
     json,
     v1::{self, for_each::Items, step::Work},
@@ -178,6 +179,13 @@ pub(crate) fn task_texts(step: &v1::Step) -> impl Iterator<Item = &str> {
         let values = task.env.iter().map(|variable| &variable.value);
         let keys = task.cache.iter().flat_map(|cache| &cache.key);
         let texts = task.command.iter().chain(&task.args).chain(values).chain(keys);
-        texts.chain([&task.working_dir]).map(String::as_str)
+        let texts = texts.chain([&task.working_dir, &task.image]).map(String::as_str);
+        texts.chain(task.pod.iter().flat_map(|pod| pod_texts(pod)))
     })
+}
+
+fn pod_texts(pod: &v1::Pod) -> Vec<&str> {
+    let mut texts = Vec::new();
+    settings::each_text(pod, &mut |_, text| texts.push(text));
+    texts
 }

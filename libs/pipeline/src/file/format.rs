@@ -7,8 +7,10 @@ use super::{
     cache::{CacheEntry, CacheKeyEntry, CacheSwitch},
     collection::{Named, NamedTexts, OneOrMany, Text, Words},
     entry::{ApprovalEntry, ParameterEntry, RetryEntry, When},
+    env::EnvEntry,
     for_each::{ForEachEntry, Items},
     outputs::OutputsEntry,
+    pod::Pod,
     quantity::{Duration, Memory, priority, whole_number},
     rules::{ExitCodes, Signal},
     yaml::present,
@@ -119,7 +121,7 @@ pub(crate) enum ParameterType {
 pub(crate) struct Defaults {
     /// Variables for the environment of every step; a step's own ones are added, and win.
     #[serde(default)]
-    pub(crate) env: NamedTexts,
+    pub(crate) env: Named<EnvEntry>,
     /// How failures are tried again; a number alone is the limit.
     #[serde(default)]
     pub(crate) retry: Option<RetryEntry>,
@@ -141,6 +143,17 @@ pub(crate) struct Defaults {
     /// Whether results are kept and taken, and what they depend on; off by default.
     #[serde(default, deserialize_with = "present")]
     pub(crate) cache: Option<CacheEntry>,
+    /// The image of the container that runs the program; none by default.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) image: Option<String>,
+    /// Where programs run: the name of a cluster.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_-]{0,62}$"))]
+    pub(crate) cluster: Option<String>,
+    /// What attempts ask of their pods, where they run in such; a step's own is put over it.
+    #[serde(default)]
+    pub(crate) pod: Option<Box<Pod>>,
 }
 
 /// A step: a program, several steps used like one, one of several, or somebody's word; run once its dependencies have ended.
@@ -154,6 +167,14 @@ pub(crate) struct Defaults {
     {"required": ["use"]},
     {"required": ["branches"]},
     {"required": ["approval"]},
+    {"required": ["image"], "not": {"anyOf": [
+        {"required": ["run"]},
+        {"required": ["command"]},
+        {"required": ["steps"]},
+        {"required": ["use"]},
+        {"required": ["branches"]},
+        {"required": ["approval"]},
+    ]}},
 ]))]
 pub(crate) struct Step {
     /// A POSIX shell script, run by `/bin/sh -eu`. May not hold references: put them into `env`.
@@ -207,7 +228,7 @@ pub(crate) struct Step {
     pub(crate) description: Option<String>,
     /// Variables for the environment. Values may hold references.
     #[serde(default)]
-    pub(crate) env: NamedTexts,
+    pub(crate) env: Named<EnvEntry>,
     /// How failures are tried again; a number alone is the limit.
     #[serde(default)]
     pub(crate) retry: Option<RetryEntry>,
@@ -234,6 +255,18 @@ pub(crate) struct Step {
     #[serde(default)]
     #[schemars(schema_with = "limit_names")]
     pub(crate) limits: OneOrMany,
+    /// The image of the container that runs the program. Without `run` and `command`, its own program runs. May hold
+    /// references.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) image: Option<String>,
+    /// Where the program runs: the name of a cluster.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_-]{0,62}$"))]
+    pub(crate) cluster: Option<String>,
+    /// What attempts ask of their pods, where they run in such. Values may hold references.
+    #[serde(default)]
+    pub(crate) pod: Option<Box<Pod>>,
 }
 
 fn limit_names(_: &mut SchemaGenerator) -> Schema {

@@ -68,6 +68,9 @@ fn locate(text: &str, fields: Vec<&str>) -> Vec<Option<Position>> {
     found.into_inner()
 }
 
+/// Fields that are maps with keys that the user chose.
+const MAPS: [&str; 5] = ["annotations", "arguments", "labels", "node_selector", "requests"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Segment<'a> {
     /// A field of the contract.
@@ -96,7 +99,9 @@ fn path(mut rest: &str) -> Vec<Segment<'_>> {
         }
         rest = rest.trim_start_matches('.');
         (segment, rest) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
-        is_map = matches!(segment, "labels" | "arguments") || in_group && segment == "outputs";
+        // Limits are a list but for those of a pod's resources.
+        let is_amounts = segment == "limits" && path.last() == Some(&Segment::Name("resources"));
+        is_map = MAPS.contains(&segment) || is_amounts || in_group && segment == "outputs";
         in_group = segment == "group";
         match segment {
             // A file's step has no level for the kind of its work, and none for what a group is given.

@@ -99,9 +99,11 @@ pub enum PlannedItems {
 /// A program with its surroundings. Texts have values in place of references that are known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedTask {
-    /// The program and its arguments.
+    /// The image of its container; none where it has none.
+    pub image: Option<String>,
+    /// The program and its arguments; of the image's own program, its arguments alone.
     pub command: Vec<String>,
-    /// What is added to the environment: names and values.
+    /// What is added to the environment: names and values; `{{ NAME.KEY }}` for what a secret has.
     pub env: Vec<(String, String)>,
     /// Where it starts; none for the runtime's choice.
     pub working_dir: Option<String>,
@@ -273,8 +275,15 @@ impl<'a> Planner<'a> {
         let variables = task.iter().flat_map(|task| &task.env);
         let resources = task.and_then(|task| task.resources.as_ref());
         PlannedTask {
+            image: task.map(|task| fill(&task.image)).filter(|image| !image.is_empty()),
             command: texts.map(fill).collect(),
-            env: variables.map(|it| (it.name.clone(), fill(&it.value))).collect(),
+            env: variables
+                .map(|it| {
+                    let secret = it.secret.as_ref();
+                    let secret = secret.map(|it| format!("{{{{ {}.{} }}}}", it.name, it.key));
+                    (it.name.clone(), secret.unwrap_or_else(|| fill(&it.value)))
+                })
+                .collect(),
             working_dir: task.map(|task| fill(&task.working_dir)).filter(|dir| !dir.is_empty()),
             memory_bytes: resources.map(|it| it.memory_bytes).filter(|bytes| *bytes > 0),
             retry: PlannedRetry::of(definition.and_then(|step| step.retry.as_deref())),

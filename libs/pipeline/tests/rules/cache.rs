@@ -76,7 +76,7 @@ fn what_is_another_in_each_attempt_is_refused_in_all_texts_of_a_step_with_a_cach
     task.args.push("${{ run.id }}".into());
     task.working_dir = "/data/${{ run.id }}".into();
     let value = "${{ step.attempt }}".into();
-    task.env.push(v1::EnvVar { name: "A".into(), value });
+    task.env.push(v1::EnvVar { name: "A".into(), value, secret: None });
     let violations = check(&pipeline(vec![step.clone()])).unwrap_err();
     let expected = [
         ("INVALID_REFERENCE", "steps[0].task.command[1]"),

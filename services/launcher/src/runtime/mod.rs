@@ -8,7 +8,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use windlass_engine::{event::AttemptReport, record::CacheSource};
-use windlass_proto::{cache_key::CacheKey, id::RunId};
+use windlass_proto::{
+    cache_key::CacheKey,
+    id::RunId,
+    v1::{Pod, SecretKey},
+};
 
 pub mod process;
 pub mod simulated;
@@ -31,16 +35,28 @@ impl fmt::Display for AttemptKey {
 }
 
 /// All that a runtime needs to create an attempt. References are resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AttemptSpec {
     /// Which attempt it is.
     pub key: AttemptKey,
-    /// The step's name.
+    /// The namespace of the run.
+    pub namespace: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The step's path.
     pub step: String,
-    /// The program and its arguments; at least one entry.
+    /// The image of its container; none where none was given.
+    pub image: Option<String>,
+    /// The program and its arguments; empty only where there is an image, whose own program runs then.
     pub command: Vec<String>,
+    /// Arguments of an image's own program; empty where there is a command.
+    pub args: Vec<String>,
     /// Added to the environment.
     pub env: BTreeMap<String, String>,
+    /// Variables that have what secrets of Kubernetes have; others than those of `env`.
+    pub secrets: BTreeMap<String, SecretKey>,
+    /// What it asks of its pod, where it asks anything. Not checked again since references became values.
+    pub pod: Option<Arc<Pod>>,
     /// Where the program starts, if not where the runtime says.
     pub working_dir: Option<PathBuf>,
     /// Between TERM and KILL.

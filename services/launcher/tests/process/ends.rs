@@ -7,6 +7,8 @@ use windlass_engine::{
     event::{AttemptPhase, AttemptReport},
     reason::{Failure, FailureReason},
 };
+use windlass_launcher::runtime::AttemptSpec;
+use windlass_proto::v1;
 
 use crate::host::{Host, command, is_alive, key, script};
 
@@ -89,6 +91,10 @@ async fn a_program_that_cannot_start_is_told_with_what_to_do() {
     let empty = file("empty", 0o700, "neither script nor program\n");
     let mut elsewhere = script(5, "true");
     elsewhere.working_dir = Some("/no/directory".into());
+    let own_program = AttemptSpec { image: Some("python".to_owned()), ..command(9, &[]) };
+    let secret = v1::SecretKey { name: "db".into(), key: "password".into(), optional: true };
+    let secretive =
+        AttemptSpec { secrets: [("PASSWORD".to_owned(), secret)].into(), ..command(10, &["true"]) };
     for (spec, hint) in [
         (command(1, &["no-such-program"]), "is in no directory of PATH"),
         (command(2, &["/no/such/program"]), "correct the path"),
@@ -98,6 +104,8 @@ async fn a_program_that_cannot_start_is_told_with_what_to_do() {
         (command(6, &[&empty]), "#!/bin/sh"),
         (command(7, &["a\0b"]), "correct the step's command"),
         (command(8, &[]), "name a program"),
+        (own_program, "give it a `command`"),
+        (secretive, "the variable `PASSWORD` is `password` of the secret `db`"),
     ] {
         let report = host.run(spec).await;
         assert_eq!(report.started_at, None);

@@ -247,6 +247,12 @@ pub(crate) fn script(step: u32, script: &str) -> AttemptSpec {
 pub(crate) fn command(step: u32, command: &[&str]) -> AttemptSpec {
     AttemptSpec {
         key: key(step),
+        namespace: "default".to_owned(),
+        pipeline: "p".to_owned(),
+        image: None,
+        args: Vec::new(),
+        secrets: BTreeMap::new(),
+        pod: None,
         step: format!("step-{step}"),
         command: command.iter().map(ToString::to_string).collect(),
         env: BTreeMap::new(),

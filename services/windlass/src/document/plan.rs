@@ -55,6 +55,8 @@ struct PlannedStepDocument {
 
 #[derive(Debug, Serialize)]
 struct TaskDocument {
+    /// Of the container that it runs in, where it runs in one.
+    image: Option<String>,
     command: Vec<String>,
     env: BTreeMap<String, String>,
     working_dir: Option<String>,
@@ -137,6 +139,7 @@ impl From<PlannedStep> for PlannedStepDocument {
 impl From<PlannedTask> for TaskDocument {
     fn from(task: PlannedTask) -> Self {
         Self {
+            image: task.image,
             command: task.command,
             env: task.env.into_iter().collect(),
             working_dir: task.working_dir,

@@ -150,6 +150,7 @@ fn facts_of_task(task: &PlannedTask, directory: Option<&str>) -> Vec<(&'static s
     let own_directory = task.working_dir.as_deref().filter(|own| Some(*own) != directory);
     let length = |limit: Option<Duration>| limit.map(time::length).unwrap_or_default();
     vec![
+        ("image", task.image.clone().unwrap_or_default()),
         ("runs", words.collect::<Vec<_>>().join(" ")),
         ("env", env.collect::<Vec<_>>().join("\n")),
         ("directory", own_directory.unwrap_or_default().to_owned()),

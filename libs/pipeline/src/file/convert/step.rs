@@ -85,7 +85,7 @@ impl Converter<'_, '_> {
         Ok(v1::Step { work: Some(work), ..common })
     }
 
-    /// What the step does, where it says exactly one thing.
+    /// What the step does, where it says exactly one thing. An image alone is its own program.
     fn kind(&mut self, place: Place<'_>, step: &format::Step) -> Option<Kind> {
         let kinds = [
             ("run", step.run.is_some(), Kind::Program),
@@ -107,9 +107,10 @@ impl Converter<'_, '_> {
                 );
                 None
             }
+            (None, _) if step.image.is_some() => Some(Kind::Program),
             (None, _) => {
                 let message = "does nothing; give it `run` (a shell script), `command` (a program and its arguments), \
-                               `steps`, `use` (another pipeline file), `branches` or `approval`";
+                               `image` (whose own program runs), `steps`, `use` (another pipeline file), `branches` or `approval`";
                 self.refuse(place, ViolationReason::MissingWork, "task", message);
                 None
             }
@@ -129,6 +130,9 @@ impl Converter<'_, '_> {
             ("resources", step.resources.is_some()),
             ("cache", step.cache.is_some()),
             ("limits", !step.limits.0.is_empty()),
+            ("image", step.image.is_some()),
+            ("cluster", step.cluster.is_some()),
+            ("pod", step.pod.is_some()),
         ];
         let of_groups =
             [("parameters", step.parameters.is_some()), ("arguments", step.arguments.is_some())];

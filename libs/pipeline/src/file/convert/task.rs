@@ -9,25 +9,21 @@ use crate::{
     check::{Place, ViolationReason},
     file::{
         cache::{CacheEntry, CacheKeyEntry},
-        collection::{NamedTexts, Text, Words},
+        collection::{Named, Text, Words},
+        env::EnvEntry,
         format,
         outputs::OutputsEntry,
+        pod,
         quantity::Memory,
     },
     template::{self, Template},
 };
 
-/// A step's own variables first, then those of the defaults that it does not set itself.
-fn env(own: NamedTexts, defaults: &NamedTexts) -> Vec<v1::EnvVar> {
-    let mut vars: Vec<_> =
-        own.0.into_iter().map(|(name, Text(value))| v1::EnvVar { name, value }).collect();
-    let owned = vars.len();
-    for (name, Text(value)) in &defaults.0 {
-        if !vars[..owned].iter().any(|var| var.name == *name) {
-            vars.push(v1::EnvVar { name: name.clone(), value: value.clone() });
-        }
-    }
-    vars
+/// A step's own variables first, then those of the defaults that it does not set itself. `file` is where both stand.
+fn env(own: &Named<EnvEntry>, defaults: &Named<EnvEntry>, file: &str) -> Vec<v1::EnvVar> {
+    let is_own = |name: &String| own.0.iter().any(|(own, _)| own == name);
+    let others = defaults.0.iter().filter(|(name, _)| !is_own(name));
+    own.0.iter().chain(others).map(|(name, entry)| entry.variable(name, file)).collect()
 }
 
 fn cache(entry: &CacheEntry) -> Option<Box<v1::Cache>> {
@@ -68,7 +64,7 @@ impl Converter<'_, '_> {
         let task = v1::Task {
             command: self.command(place, step.run, step.command, has_args),
             args: step.args.0,
-            env: env(step.env, &defaults.env),
+            env: env(&step.env, &defaults.env, &self.context.sources.get(self.file).text),
             working_dir: self.working_dir(place, given_dir),
             termination_grace: duration(step.termination_grace.or(defaults.termination_grace)),
             resources: resources.map(|resources| v1::Resources {
@@ -76,7 +72,9 @@ impl Converter<'_, '_> {
             }),
             cache: step.cache.as_ref().or(defaults.cache.as_ref()).and_then(cache),
             limits: step.limits.0,
-            ..v1::Task::default()
+            image: step.image.or_else(|| defaults.image.clone()).unwrap_or_default(),
+            pod: pod::merged(step.pod.as_deref(), defaults.pod.as_deref()),
+            cluster: step.cluster.or_else(|| defaults.cluster.clone()).unwrap_or_default(),
         };
         v1::Step {
             retry,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use windlass_engine::{reason::FailureReason, record::CacheSource};
-use windlass_proto::convert;
+use windlass_proto::{convert, v1};
 use windlass_service::descriptors;
 
 use super::{Supervisor, judge, layout::Layout, waiting::Waiting};
@@ -55,6 +55,9 @@ pub(super) fn create(
     if let Some(cached) = attempt.cached {
         return Creation::Over(take(&dir, key, log_limit, cached));
     }
+    if let Some(message) = impossible(&attempt) {
+        return Creation::Over(cannot_start(&dir, key, message));
+    }
     let spec = spec(layout, log_limit, attempt);
     let created_ms = spec.created_ms;
     let written = with_room(&dir, key, || dir.write_spec(&spec));
@@ -84,6 +87,34 @@ fn take(dir: &AttemptDir, key: AttemptKey, log_limit: u64, cached: CachedResult)
     let end = End::Cached { outputs, run, step, step_ended_ms: ended_at.0 };
     let (created_ms, ended_ms) = (Some(now.0), Some(now.0));
     let outcome = Outcome { created_ms, started_ms: None, ended_ms, end };
+    match with_room(dir, key, || dir.write_outcome(&outcome)) {
+        Ok(()) => outcome,
+        Err(error) => launch_failed(error.to_string()),
+    }
+}
+
+/// Why no process can be what an attempt asks for, and what to do; none where one can.
+fn impossible(attempt: &AttemptSpec) -> Option<String> {
+    if let Some((variable, secret)) = attempt.secrets.first_key_value() {
+        let v1::SecretKey { name, key, .. } = secret;
+        return Some(format!(
+            "the variable `{variable}` is `{key}` of the secret `{name}`, and processes have no secrets; run the step on a cluster of \
+             Kubernetes (`cluster`), or give the variable a value"
+        ));
+    }
+    let needs_image = attempt.command.is_empty() && attempt.image.is_some();
+    needs_image.then(|| {
+        "the step runs its image's own program, and processes have no images; run it on a cluster of Kubernetes (`cluster`), or give \
+         it a `command`"
+            .to_owned()
+    })
+}
+
+/// Has an attempt be over that cannot start; the caller holds its lock.
+fn cannot_start(dir: &AttemptDir, key: AttemptKey, message: String) -> Outcome {
+    let end = End::failed(FailureReason::CannotStart, message);
+    let now = Some(clock::now().0);
+    let outcome = Outcome { created_ms: None, started_ms: None, ended_ms: now, end };
     match with_room(dir, key, || dir.write_outcome(&outcome)) {
         Ok(()) => outcome,
         Err(error) => launch_failed(error.to_string()),

@@ -6,12 +6,13 @@ use std::fmt;
 const SHOWN: usize = 64;
 
 /// Shows a text of any length and content.
-pub(crate) fn quote(text: &str) -> Quoted<'_> {
+pub fn quote(text: &str) -> Quoted<'_> {
     Quoted(text)
 }
 
+/// What [`quote`] makes of a text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Quoted<'a>(&'a str);
+pub struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,12 +21,13 @@ impl fmt::Display for Quoted<'_> {
 }
 
 /// Shows a text of any length and content within other text.
-pub(crate) fn shown(text: &str) -> Shown<'_> {
+pub fn shown(text: &str) -> Shown<'_> {
     Shown(text)
 }
 
+/// What [`shown`] makes of a text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shown<'a>(&'a str);
+pub struct Shown<'a>(&'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
