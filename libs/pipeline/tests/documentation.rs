@@ -147,7 +147,6 @@ fn what_is_refused_for_its_form_is_not_valid() {
         step("run: x, env: {A: {secret: b}}"),
         step("run: x, env: {A: {secret: b, key: c, value: d}}"),
         step("run: x, env: {A: {value: b, optional: true}}"),
-        step("image: x, steps: {b: {run: x}}"),
         step("run: x, cluster: A"),
         step("run: x, pod: {hostIPC: true}"),
         step("run: x, pod: {privileged: yes please}"),

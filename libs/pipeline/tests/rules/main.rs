@@ -3,6 +3,7 @@
 mod arguments;
 mod cache;
 mod dynamic;
+mod pods;
 mod retries;
 
 use prost_types::Duration;
