@@ -1,4 +1,4 @@
-//! The names under which attempts are claimed in the store: who holds what exists on one host and nowhere else.
+//! The names under which attempts are claimed in the store: who holds what exists on one host, or in one cluster, and nowhere else.
 
 /// Holds attempts that are never to be created.
 pub const NOBODY: &str = "-";
@@ -6,6 +6,11 @@ pub const NOBODY: &str = "-";
 /// The holder that a host's directory of attempts is: the host's name, and what tells the directory from others.
 pub fn of_directory(host: &str, directory: &str) -> String {
     format!("{host}.{directory}")
+}
+
+/// The holder that a cluster is, for all its launchers.
+pub fn of_cluster(cluster: &str) -> String {
+    format!("{cluster}.cluster")
 }
 
 /// The host on which a holder's attempts are; none for [`NOBODY`].

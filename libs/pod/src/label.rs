@@ -36,7 +36,7 @@ pub const ATTEMPT: &str = "windlass.dev/attempt";
 /// Label: the shard, a number, by which launchers divide the watching of pods.
 pub const SHARD: &str = "windlass.dev/shard";
 
-/// Annotation: the step's index in its run, a number.
+/// Label: the step's index in its run, a number.
 pub const STEP_INDEX: &str = "windlass.dev/step-index";
 /// Annotation: the names of the outputs that the step declares, with `,` between them.
 pub const OUTPUTS: &str = "windlass.dev/outputs";

@@ -170,7 +170,7 @@ impl ObservedPod {
     /// changed them.
     pub fn key(&self) -> Option<PodKey> {
         let run = self.label(label::RUN)?.parse().ok()?;
-        let step = StepIndex(self.annotation(label::STEP_INDEX)?.parse().ok()?);
+        let step = StepIndex(self.label(label::STEP_INDEX)?.parse().ok()?);
         let attempt = self.label(label::ATTEMPT)?.parse().ok()?;
         let shard = self.label(label::SHARD)?.parse().ok()?;
         Some(PodKey { run, attempt: AttemptRef { step, attempt }, shard })

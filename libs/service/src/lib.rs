@@ -25,6 +25,7 @@ pub mod program;
 pub mod recurring;
 pub mod revive;
 pub mod settings;
+pub mod shares;
 pub mod signal;
 pub mod telemetry;
 pub mod tls;

@@ -37,6 +37,8 @@ pub(crate) enum AttemptsError {
     Bus(#[from] BusError),
     #[error(transparent)]
     StillReading(#[from] StillReading),
+    #[error("there is no room for its attempts on the cluster now: they wait")]
+    NotTaken,
 }
 
 impl AttemptsError {
@@ -45,7 +47,7 @@ impl AttemptsError {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Bus(error) => error.is_retryable(),
-            Self::StillReading(_) => true,
+            Self::StillReading(_) | Self::NotTaken => true,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::future;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use prost::Message as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,9 @@ const BATCH: usize = 256;
 
 /// How long to wait after the bus or the store has failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(250);
+
+/// How long a command waits none of whose attempts could be created.
+const WAIT_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// How long a command waits that only a newer program knows.
 const WAIT_FOR_NEWER: Duration = Duration::from_secs(30);
@@ -78,6 +81,7 @@ impl CommandError {
     /// After how long the command is to be tried again; none where that is of no use.
     fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Attempts(AttemptsError::NotTaken) => Some(WAIT_FOR_ROOM),
             Self::Attempts(_) => Some(PAUSE_AFTER_ERROR),
             Self::Newer => Some(WAIT_FOR_NEWER),
             Self::Refused { .. } | Self::Decode(_) | Self::RunId(_) => None,
@@ -114,30 +118,50 @@ impl<R: Runtime> Intake<R> {
             Some(consumer) => consumer?,
             None => return Ok(()),
         };
-        while let Some(taken) =
-            shutdown.run_until_cancelled(self.take(subject, &mut *consumer)).await
-        {
-            let (deliveries, room) = taken?;
-            fail_point::reach("launcher.fetched");
-            let served = deliveries.into_iter().map(|it| self.serve_one(subject, it, room));
-            future::try_join_all(served).await?;
-            fail_point::reach("launcher.acked");
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let more = self.at_once(subject).saturating_sub(under_way.len());
+            tokio::select! {
+                served = under_way.next(), if !under_way.is_empty() => {
+                    served.transpose()?;
+                    fail_point::reach("launcher.acked");
+                }
+                taken = self.take(subject, &mut *consumer, more), if more > 0 => {
+                    let (deliveries, room) = taken?;
+                    fail_point::reach("launcher.fetched");
+                    let served = |delivery| self.serve_one(subject, delivery, room);
+                    under_way.extend(deliveries.into_iter().map(served));
+                }
+                () = shutdown.cancelled() => break,
+            }
+        }
+        while let Some(served) = under_way.next().await {
+            served?;
         }
         Ok(())
     }
 
-    /// Waits for commands for which there is room, and tells for how many attempts there is.
+    /// How many commands of a subject are carried out at once.
+    fn at_once(&self, subject: Subject) -> usize {
+        match subject {
+            Subject::Launch { .. } => self.launches.attempts.runtime.commands_at_once().min(BATCH),
+            _ => BATCH,
+        }
+    }
+
+    /// Waits for commands for which there is room, at most so many, and tells for how many attempts there is.
     async fn take(
         &self,
         subject: Subject,
         consumer: &mut dyn Consumer,
+        most: usize,
     ) -> Result<(Vec<Delivery>, usize), BusError> {
         let room = match subject {
             Subject::Launch { .. } => self.launches.attempts.runtime.room().await,
             _ => usize::MAX,
         };
-        // A command that finds no room would keep others waiting: where room is counted, they are taken one by one.
-        let limit = if room == usize::MAX { BATCH } else { 1 };
+        // Room is told for all commands that are taken at once: where it is counted, they are taken one by one.
+        let limit = if room == usize::MAX { most } else { 1 };
         Ok((consumer.fetch(limit).await?, room))
     }
 

@@ -121,15 +121,25 @@ impl<R: Runtime> Launches<R> {
             claims.handed_over(&here);
         }
         fail_point::reach("launcher.started");
-        started
+        let not_taken = started?;
+        if !not_taken.is_empty() && not_taken.len() == here.len() {
+            // Nothing has come of the command: it comes again as it is, and not at once.
+            return Err(AttemptsError::NotTaken);
+        }
+        self.hand_back(view.submission.id, generation, &not_taken).await
     }
 
-    async fn start(&self, view: &RunView, keys: &[AttemptKey]) -> Result<(), AttemptsError> {
-        if !keys.is_empty() {
-            let specs = self.specs(view, keys).await?;
-            self.attempts.runtime.start(specs).await;
+    /// Those that the runtime has not taken.
+    async fn start(
+        &self,
+        view: &RunView,
+        keys: &[AttemptKey],
+    ) -> Result<Vec<AttemptKey>, AttemptsError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let specs = self.specs(view, keys).await?;
+        Ok(self.attempts.runtime.start(specs).await)
     }
 
     /// Keeps a run's plan no longer.

@@ -28,7 +28,9 @@ mod removal;
 mod reporter;
 mod results;
 pub mod runtime;
+mod shards;
 pub mod supervisor;
+mod sweep;
 
 use std::{
     path::PathBuf,
@@ -119,6 +121,13 @@ impl<R: Runtime> Launcher<R> {
                 intake.run(Subject::Control, shutdown.clone()),
                 cluster::keep_known(&cluster, &*store, shutdown.clone()),
                 removal::run(launches, bus.clone(), store.clone(), partitions, shutdown.clone()),
+                async {
+                    let Some(shards) = runtime.shards() else { return };
+                    tokio::join!(
+                        shards::keep(shards, partitions, &store, shutdown.clone()),
+                        sweep::run(shards, &store, shutdown.clone()),
+                    );
+                },
                 async {
                     let Some(holder) = &holder else { return };
                     let host = HostToken::of(holder);

@@ -1,20 +1,22 @@
 //! The program `windlass-launcher`.
 
-use std::{env, io, path::Path, process::ExitCode, sync::Arc};
+use std::{env, io, num::NonZeroUsize, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
+use windlass_cluster::{ClusterConfig, Clusters};
 use windlass_engine::reason::{Failure, FailureReason};
 use windlass_proto::id::stable_hash;
 use windlass_service::{
     connect::{self, Connected},
     program::{self, Context, ServiceError},
-    settings::{LauncherSettings, Program, RuntimeKind, SimulatedSettings},
+    settings::{LauncherSettings, Program, RuntimeKind, Settings, SimulatedSettings},
 };
 
 use crate::{
     Launcher,
     runtime::{
         AttemptSpec, Report, ReportSender, Runtime,
+        kubernetes::{KubernetesConfig, KubernetesRuntime},
         process::{ProcessConfig, ProcessRuntime, Supervisor},
         simulated::{Plan, SimulatedAttempt, SimulatedEnd, SimulatedRuntime},
     },
@@ -53,6 +55,14 @@ async fn serve(context: Context) -> Result<(), ServiceError> {
     match settings.runtime {
         RuntimeKind::Process => {
             let runtime = ProcessRuntime::open(process_config(&settings)?, reports.clone())?;
+            launch(context, connected, runtime, reports, reported).await;
+        }
+        RuntimeKind::Kubernetes => {
+            let clusters = Clusters::read(settings.clusters_file.as_deref())?;
+            let cluster = clusters.get(&settings.cluster)?;
+            let client = windlass_cluster::connect(cluster).await?;
+            let config = kubernetes_config(cluster, &client, &context.settings);
+            let runtime = KubernetesRuntime::new(client, config, reports.clone());
             launch(context, connected, runtime, reports, reported).await;
         }
         RuntimeKind::Simulated => {
@@ -94,6 +104,30 @@ fn process_config(settings: &LauncherSettings) -> Result<ProcessConfig, HostErro
     config.slots = settings.slots.unwrap_or(config.slots);
     config.host = Some(host);
     Ok(config)
+}
+
+/// Pods are divided into as many shards as runs are into partitions: a number that is the same for all programs, for ever.
+fn kubernetes_config(
+    cluster: &ClusterConfig,
+    client: &kube::Client,
+    settings: &Settings,
+) -> KubernetesConfig {
+    let namespace = cluster.namespace.as_deref().unwrap_or(client.default_namespace());
+    let most = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
+    let rate = cluster.creates_per_second.map(|rate| Duration::from_secs(1) / rate.get());
+    KubernetesConfig {
+        installation: settings.installation.name.clone(),
+        cluster: settings.launcher.cluster.clone(),
+        namespace: namespace.to_owned(),
+        other_namespaces: cluster.other_namespaces.clone(),
+        shards: settings.installation.partitions,
+        live_pods: if cluster.launching { most(cluster.live_pods) } else { 0 },
+        live_pods_per_namespace: cluster.live_pods_per_namespace.map(most),
+        requests_in_flight: most(cluster.in_flight_requests),
+        create_gap: rate.max(cluster.start_gap),
+        keep_succeeded: (cluster.keep_succeeded, cluster.keep_succeeded_count),
+        keep_failed: (cluster.keep_failed, cluster.keep_failed_count),
+    }
 }
 
 /// What a simulated attempt does: takes its time, and fails as often as it should. Which ones fail is a function of the attempt.

@@ -68,6 +68,10 @@ async fn listen<R: Runtime>(
                     remove_all(launches, store, partitions, [run]).await?;
                 }
             }
+            // Where launchers share what they see, pods of runs that nobody knows stay until somebody is told to remove them.
+            Some(Heard::Gap) | None if launches.attempts.runtime.shards().is_some() => {
+                next_sweep = Instant::now() + SWEEP;
+            }
             Some(Heard::Gap) | None => {
                 let known = launches.attempts.runtime.known().await;
                 let runs: BTreeSet<RunId> = known.into_iter().map(|key| key.run).collect();

@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use windlass_bus::{Bus, BusError, Listener};
 use windlass_proto::subject::Subject;
-use windlass_service::recurring::Recurring;
-use windlass_store::{Incarnation, ShareRequest, Shares, Store, StoreError};
+use windlass_service::{recurring::Recurring, shares};
+use windlass_store::{Incarnation, ShareRequest, Store, StoreError};
 
 use crate::{
     Ownership, SchedulerConfig, limits,
     load::{self, Board},
     loops::Loops,
-    retention, shares,
+    retention,
 };
 
 /// By which schedulers know each other in the store.
@@ -123,7 +123,7 @@ impl Keeper {
             let asked = Instant::now();
             let shares = self.store.share(&request).await?;
             self.held_until = asked + lease_time;
-            self.loops.serve(&held_by(&shares, &request.member));
+            self.loops.serve(&shares::held_by(&shares, &request.member));
             // Others have something to take, or a newcomer to make room for.
             if !request.release.is_empty() || !std::mem::replace(&mut self.known, true) {
                 self.ring().await;
@@ -199,10 +199,6 @@ impl Keeper {
             warn!(%error, "other schedulers were not told of partitions to take; they will look");
         }
     }
-}
-
-fn held_by(shares: &Shares, member: &str) -> BTreeSet<u32> {
-    shares.leases.iter().filter(|(_, holder)| *holder == member).map(|(it, _)| *it).collect()
 }
 
 /// Waits for the bell. One that cannot be heard never rings: the time does.

@@ -30,7 +30,6 @@ mod partition;
 pub mod program;
 mod results;
 mod retention;
-mod shares;
 mod turn;
 mod unsent;
 

@@ -6,6 +6,7 @@ mod damage;
 mod limits;
 mod mangled;
 mod partitions;
+mod pods;
 mod poison;
 mod priority;
 mod removal;

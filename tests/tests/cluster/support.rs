@@ -250,7 +250,7 @@ impl Cluster {
 
 impl Service {
     /// Each service has threads of its own, so that it can die as a process does: with all it has started.
-    fn start<F: Future<Output = ()> + Send + 'static>(
+    pub(crate) fn start<F: Future<Output = ()> + Send + 'static>(
         service: impl FnOnce(CancellationToken) -> F,
     ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -306,8 +306,8 @@ impl Host {
 
 #[async_trait]
 impl Runtime for Host {
-    async fn start(&self, attempts: Vec<AttemptSpec>) {
-        self.simulated.start(attempts).await;
+    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey> {
+        self.simulated.start(attempts).await
     }
 
     async fn stop(&self, key: AttemptKey) {

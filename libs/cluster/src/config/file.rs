@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize as _;
 use toml::{Table, Value};
+use windlass_pipeline::name::wrong_cluster_name;
 
 use super::{ClusterConfig, Problem, is_label};
 
@@ -52,8 +53,8 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, ClusterConfig>, Vec<P
 fn cluster(name: &str, section: Value, problems: &mut Vec<Problem>) -> Option<ClusterConfig> {
     let before = problems.len();
     let section_name = format!("{CLUSTERS}.{name}");
-    if !is_label(name) {
-        problems.push(Problem::Name(name.to_owned()));
+    if let Some(problem) = wrong_cluster_name(name) {
+        problems.push(Problem::Name { section: section_name.clone(), problem });
     }
     let Value::Table(section) = section else {
         problems.push(Problem::Section(section_name));
@@ -74,10 +75,14 @@ fn cluster(name: &str, section: Value, problems: &mut Vec<Problem>) -> Option<Cl
             problems.push(Problem::Value { key: path, problem });
         }
     }
-    let namespace = section.get("namespace").and_then(Value::as_str);
-    if let Some(namespace) = namespace.filter(|namespace| !is_label(namespace)) {
-        let problem = format!("`{namespace}` is no name of a namespace");
-        problems.push(Problem::Value { key: format!("{section_name}.namespace"), problem });
+    let others = section.get("other_namespaces").and_then(Value::as_array).into_iter().flatten();
+    let named = section.get("namespace").map(|value| ("namespace", value));
+    let all = named.into_iter().chain(others.map(|value| ("other_namespaces", value)));
+    for (key, namespace) in all.filter_map(|(key, value)| Some((key, value.as_str()?))) {
+        if !is_label(namespace) {
+            let problem = format!("`{namespace}` is no name of a namespace");
+            problems.push(Problem::Value { key: format!("{section_name}.{key}"), problem });
+        }
     }
     if problems.len() > before {
         return None;

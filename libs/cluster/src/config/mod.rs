@@ -4,7 +4,7 @@ mod file;
 mod problem;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     num::{NonZeroU32, NonZeroUsize},
     path::{Path, PathBuf},
     time::Duration,
@@ -40,9 +40,13 @@ pub struct ClusterConfig {
     pub context: Option<String>,
     /// Where pods are created; the namespace of the context, or of the launcher's own pod, unless given.
     pub namespace: Option<String>,
+    /// Other namespaces in which steps may have their pods, where they name one.
+    pub other_namespaces: BTreeSet<String>,
+    /// `false` has launchers start nothing there any more; what runs goes on.
+    pub launching: bool,
     /// The most pods of Windlass that may be there and not have ended.
     pub live_pods: NonZeroUsize,
-    /// The most of these of one namespace of Windlass; no limit unless given.
+    /// The most of these in one namespace; no limit unless given.
     pub live_pods_per_namespace: Option<NonZeroUsize>,
     /// The most pods that are created in a second; no limit unless given.
     pub creates_per_second: Option<NonZeroU32>,
@@ -71,6 +75,8 @@ impl Default for ClusterConfig {
             kubeconfig: None,
             context: None,
             namespace: None,
+            other_namespaces: BTreeSet::new(),
+            launching: true,
             live_pods: number(5000),
             live_pods_per_namespace: None,
             creates_per_second: None,
@@ -117,7 +123,7 @@ impl Clusters {
     }
 }
 
-/// Whether a text can name a cluster or a namespace: what Kubernetes calls a DNS label. It is a part of a subject, too.
+/// Whether a text can name a namespace: what Kubernetes calls a DNS label.
 fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');

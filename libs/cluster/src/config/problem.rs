@@ -33,10 +33,13 @@ pub enum Problem {
     #[error("it names no cluster; write a section `[clusters.default]`, which may be empty")]
     NoCluster,
     /// A cluster cannot be called that.
-    #[error(
-        "`clusters.{0}`: `{0}` cannot name a cluster; take up to 63 of a to z, 0 to 9 and `-`, the first and the last one no `-`"
-    )]
-    Name(String),
+    #[error("`{section}`: {problem}")]
+    Name {
+        /// Its section.
+        section: String,
+        /// What is wrong with the name, and what to do.
+        problem: String,
+    },
     /// A value stands where a cluster's keys have to stand.
     #[error("`{0}`: is a section and has no value; write `[{0}]`, and its keys below")]
     Section(String),

@@ -29,10 +29,17 @@ impl Run {
             (AttemptPhase::Failed(failure), None) => {
                 self.failed(step, record, failure.clone(), now, out);
             }
-            (AttemptPhase::Failed(failure), Some(_)) if failure.reason != FailureReason::Lost => {
+            (AttemptPhase::Failed(failure), Some(_)) if !may_be_the_stop(failure.reason) => {
                 self.failed(step, record, failure.clone(), now, out);
             }
             (_, Some(Reason::RunStopped(cause))) => self.cancelled(step, record, cause, out),
+            // Who was told to delete it says what it was like until then.
+            (AttemptPhase::Failed(deleted), Some(Reason::Failure(reason)))
+                if deleted.reason == FailureReason::Deleted =>
+            {
+                let failure = Failure { message: deleted.message.clone(), ..bare(reason) };
+                self.failed(step, record, failure, now, out);
+            }
             (_, Some(Reason::Failure(reason))) => self.failed(step, record, bare(reason), now, out),
             (AttemptPhase::NotCreated, _) if before.state == StepState::Queued => {
                 self.withdrawn(step, record, out);
@@ -151,6 +158,11 @@ fn timed(record: &StepRecord, report: &AttemptReport, now: Timestamp) -> StepRec
 /// Why an attempt was told to stop, if it was.
 fn stop_reason(record: &StepRecord) -> Option<Reason> {
     (record.state == StepState::Stopping).then_some(record.reason)
+}
+
+/// Whether an attempt that was told to stop may have failed so by that: it is gone, and nobody saw it end by itself.
+fn may_be_the_stop(reason: FailureReason) -> bool {
+    matches!(reason, FailureReason::Lost | FailureReason::Deleted)
 }
 
 /// A failure that the engine itself found: its reason says it all.

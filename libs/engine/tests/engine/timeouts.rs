@@ -50,6 +50,8 @@ fn an_attempt_that_ends_by_itself_as_it_is_given_up_has_ended_so() {
     check(graph, given_up).goes_on("31 a1 ok        => a=succeeded b=ready");
     check(graph, given_up).goes_on("31 a1 exit_code => a=ready(exit_code) a1~failed(exit_code)");
     check(graph, given_up).goes_on("31 a1 lost      => a=ready(timeout) a1~failed(timeout)");
+    // Who was told to delete it deleted it.
+    check(graph, given_up).goes_on("31 a1 deleted   => a=ready(timeout) a1~failed(timeout)");
     check(graph, given_up).goes_on("31 a1 not_created => a=ready(timeout) a1~failed(timeout)");
     check(graph, given_up).goes_on("31 a1 running   =>");
 }

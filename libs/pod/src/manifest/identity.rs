@@ -33,6 +33,7 @@ pub(super) fn labels(request: &Request<'_>) -> BTreeMap<String, String> {
         (label::PIPELINE, pipeline),
         (label::RUN, run),
         (label::STEP, step),
+        (label::STEP_INDEX, request.step_index.to_string()),
         (label::ATTEMPT, request.attempt.to_string()),
         (label::SHARD, request.shard.to_string()),
     ];
@@ -46,7 +47,6 @@ pub(super) fn annotations(request: &Request<'_>) -> BTreeMap<String, String> {
     let own = [
         (label::PIPELINE, request.pipeline.to_owned()),
         (label::STEP, request.step.to_owned()),
-        (label::STEP_INDEX, request.step_index.to_string()),
         (label::OUTPUTS, request.outputs.join(",")),
     ];
     let reasons = settings.fatal_waiting_reasons.as_ref();

@@ -15,8 +15,11 @@ fn of_a_pod_is_kept_what_its_outcome_depends_on() {
             "name": "train-1", "namespace": "jobs", "uid": "6b0c", "resourceVersion": "812", "generation": 1,
             "creationTimestamp": "2026-03-01T10:00:00Z",
             "deletionTimestamp": "2026-03-01T10:01:00Z", "deletionGracePeriodSeconds": 45,
-            "labels": {"windlass.dev/run": RUN, "windlass.dev/attempt": "2", "windlass.dev/shard": "7"},
-            "annotations": {"windlass.dev/step-index": "1000000"},
+            "labels": {
+                "windlass.dev/run": RUN, "windlass.dev/step-index": "1000000", "windlass.dev/attempt": "2",
+                "windlass.dev/shard": "7",
+            },
+            "annotations": {"windlass.dev/step": "train"},
             "managedFields": [{"manager": "kubelet", "operation": "Update", "fieldsV1": {"f:status": {}}}],
             "ownerReferences": null,
         },

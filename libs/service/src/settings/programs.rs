@@ -161,6 +161,8 @@ pub struct LauncherSettings {
 pub enum RuntimeKind {
     /// Processes of the launcher's machine.
     Process,
+    /// Pods of the Kubernetes cluster that `launcher.cluster` names.
+    Kubernetes,
     /// Nothing: attempts only take time.
     Simulated,
 }

@@ -244,7 +244,7 @@ impl Rules<'_> {
                     format!("is not set, and what the machine is called cannot be found out: {error}; set it"),
                 ),
             },
-            (Some(_), _) | (None, RuntimeKind::Simulated) => {}
+            (Some(_), _) | (None, RuntimeKind::Kubernetes | RuntimeKind::Simulated) => {}
         }
         if launcher.runtime == RuntimeKind::Process {
             if !launcher.directory.is_absolute() {

@@ -286,7 +286,7 @@ fn values_that_do_not_go_together_are_refused() {
         (Launcher, &["launcher.list_dirs=/a,data"], &["`data` is not absolute"]),
         (Launcher, &["launcher.list_dirs=/dev/null"], &["/dev/null is no directory"]),
         (Launcher, &["launcher.list_dirs="], &["`` is not absolute"]),
-        (Launcher, &["launcher.cluster=GPU"], &["`GPU` cannot name a cluster"]),
+        (Launcher, &["launcher.cluster=GPU"], &["`GPU` is no lawful name of a cluster"]),
         (Launcher, &["launcher.clusters_file=/nowhere"], &["/nowhere cannot be read"]),
         (Streamer, &["streamer.directory=/dev/null"], &["/dev/null is no directory"]),
         (

@@ -2,7 +2,13 @@
 //!
 //! A runtime knows attempts and nothing else: not the graph, not retries, not the bus, not the store.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -14,6 +20,7 @@ use windlass_proto::{
     v1::{Pod, SecretKey},
 };
 
+pub mod kubernetes;
 pub mod process;
 pub mod simulated;
 
@@ -118,10 +125,13 @@ pub type ReportSender = mpsc::UnboundedSender<Report>;
 /// [`start`](Self::start) took is followed by a report of its end, also when creating it failed.
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
-    /// Creates attempts. Returns when they are taken, which may be before they exist: a runtime that is full keeps them
+    /// Creates attempts. Returns when they are taken, which may be before they exist: a runtime that is full may keep them
     /// until there is room. An attempt that exists already is not created again; its present phase is reported instead. One with
     /// a result that is taken is over from then on, and never will exist.
-    async fn start(&self, attempts: Vec<AttemptSpec>);
+    ///
+    /// Those that are returned it has not taken: they may exist or not, are created no more, and are to be started again after a
+    /// new look at whether they are wanted.
+    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey>;
 
     /// Ends an attempt. Is followed by a report that it stopped, that it had ended by itself before, or, where it does
     /// not exist and never existed here, that it was not created (and [`start`](Self::start) will not create it later).
@@ -154,9 +164,41 @@ pub trait Runtime: Send + Sync + 'static {
         usize::MAX
     }
 
+    /// How many commands to create attempts may be carried out at once. One, where what they take up of the
+    /// [room](Self::room) shows only when they have been.
+    fn commands_at_once(&self) -> usize {
+        usize::MAX
+    }
+
+    /// What launchers on this runtime divide among themselves; none where each looks after its own.
+    fn shards(&self) -> Option<&dyn Shards> {
+        None
+    }
+
     /// The attempts of which something is kept here, those that have ended included. Only asked of a runtime with a
     /// [`holder`](Self::holder), or for what runs they belong to.
     async fn known(&self) -> Vec<AttemptKey> {
         Vec::new()
     }
+}
+
+/// Attempts that all launchers of a cluster can see, and of which each looks after a part: those of the shards that it holds.
+#[async_trait]
+pub trait Shards: Send + Sync {
+    /// The cluster.
+    fn cluster(&self) -> &str;
+
+    /// Looks after these shards from now on, and no others: reports what becomes of their attempts. Of those that it did not have
+    /// before, it reports all attempts that there are. Returns when nothing is created any more in those that it had, or will be
+    /// soon.
+    async fn hold(&self, shards: BTreeSet<u32>);
+
+    /// The attempts of these shards that have not ended and have been there for so long that the store should know of them.
+    fn lingering(&self) -> Vec<AttemptKey>;
+
+    /// The attempts of these shards that have ended and been kept for as long as they should be.
+    fn expired(&self) -> Vec<AttemptKey>;
+
+    /// Removes attempts that have ended, and whose end is safe, and ends those that nobody waits for any more. Of the runs named, no attempt will be created any more.
+    async fn discard(&self, attempts: Vec<AttemptKey>, ended_runs: BTreeSet<RunId>);
 }

@@ -207,12 +207,13 @@ fn keep(attempt: &AttemptSpec) -> Option<Box<KeepResult>> {
 
 #[async_trait]
 impl Runtime for SimulatedRuntime {
-    async fn start(&self, attempts: Vec<AttemptSpec>) {
+    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey> {
         let now = clock::now();
         let mut world = self.world();
         for attempt in &attempts {
             self.create(&mut world, attempt, now);
         }
+        Vec::new()
     }
 
     async fn stop(&self, key: AttemptKey) {

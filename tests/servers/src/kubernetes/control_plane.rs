@@ -56,6 +56,7 @@ pub(super) fn apiserver(
         .set("service-account-key-file", tokens_public_key)
         .set("service-account-signing-key-file", tokens_key)
         .set("enable-admission-plugins", "NodeRestriction")
+        .set("allow-privileged", "true")
         // Controllers ask for it again and again where there is none. Nobody has a certificate of this name.
         .set("requestheader-client-ca-file", authority.certificate())
         .set("requestheader-allowed-names", "front-proxy")

@@ -192,11 +192,12 @@ impl Drop for ProcessRuntime {
 
 #[async_trait]
 impl Runtime for ProcessRuntime {
-    async fn start(&self, attempts: Vec<AttemptSpec>) {
+    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey> {
         let (done, taken) = oneshot::channel();
         self.order(Order::Start(attempts, done));
         // An error means that the desk is gone, which was said above.
         let _ = taken.await;
+        Vec::new()
     }
 
     async fn stop(&self, key: AttemptKey) {
@@ -237,6 +238,10 @@ impl Runtime for ProcessRuntime {
             // The desk is gone, which was said where it was needed; there will never be room again.
             None => std::future::pending().await,
         }
+    }
+
+    fn commands_at_once(&self) -> usize {
+        1
     }
 
     async fn belongs_to(&self, store: &str) -> bool {

@@ -1,35 +1,39 @@
-//! Which partitions a scheduler should take and give up, from what the store says of all of them. Pure.
+//! Which leases a member of a group should take and give up, from what the store says of all of them: partitions, which schedulers
+//! divide among themselves, and shards, which the launchers of a cluster do. Pure.
+
+use std::collections::BTreeSet;
 
 use windlass_store::Shares;
 
-/// What a scheduler should do next, so that every one of them has its fair share.
+/// What a member should do next, so that every one has its fair share.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// Partitions that nobody serves.
-    pub(crate) acquire: Vec<u32>,
-    /// Partitions that somebody else should serve.
-    pub(crate) release: Vec<u32>,
+pub struct Plan {
+    /// Leases that nobody has.
+    pub acquire: Vec<u32>,
+    /// Leases that somebody else should have.
+    pub release: Vec<u32>,
 }
 
 impl Plan {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether the member has what it should have.
+    pub fn is_empty(&self) -> bool {
         self.acquire.is_empty() && self.release.is_empty()
     }
 }
 
-/// What `member` should do. Shares differ by one partition at most: where they do not come out even, those whose names come
-/// first have one more.
-pub(crate) fn plan(shares: &Shares, member: &str, partitions: u32) -> Plan {
+/// What `member` should do, where there are `leases` of them, numbered from 0. Shares differ by one at most: where they do not come
+/// out even, those whose names come first have one more.
+pub fn plan(shares: &Shares, member: &str, leases: u32) -> Plan {
     let Some(rank) = shares.members.iter().position(|other| other == member) else {
         // It is leaving, or was taken for dead and is a member again with its next word.
         return Plan::default();
     };
     let members = shares.members.len();
-    let total = partitions as usize;
+    let total = leases as usize;
     let share = total / members + usize::from(rank < total % members);
-    let holder = |partition: &u32| shares.leases.get(partition).map(String::as_str);
-    let mine: Vec<u32> = (0..partitions).filter(|it| holder(it) == Some(member)).collect();
-    let mut free: Vec<u32> = (0..partitions).filter(|it| holder(it).is_none()).collect();
+    let holder = |lease: &u32| shares.leases.get(lease).map(String::as_str);
+    let mine: Vec<u32> = (0..leases).filter(|it| holder(it) == Some(member)).collect();
+    let mut free: Vec<u32> = (0..leases).filter(|it| holder(it).is_none()).collect();
     if !free.is_empty() {
         // Each begins at a place of its own, so that those who look at the same moment do not all ask for the same.
         let begin = free.len() * rank / members;
@@ -37,6 +41,12 @@ pub(crate) fn plan(shares: &Shares, member: &str, partitions: u32) -> Plan {
     }
     free.truncate(share.saturating_sub(mine.len()));
     Plan { acquire: free, release: mine.get(share..).unwrap_or_default().to_vec() }
+}
+
+/// The leases that a member has.
+pub fn held_by(shares: &Shares, member: &str) -> BTreeSet<u32> {
+    let held = shares.leases.iter().filter(|(_, holder)| *holder == member);
+    held.map(|(lease, _)| *lease).collect()
 }
 
 #[cfg(test)]

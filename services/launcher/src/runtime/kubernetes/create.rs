@@ -1,0 +1,395 @@
+//! From an attempt to a pod that exists: when it may be created, one write, and what the server's answer means.
+
+use std::{
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Error;
+use tokio::time::{sleep_until, timeout};
+use tracing::{info, warn};
+use windlass_engine::{
+    event::{AttemptPhase, AttemptReport},
+    reason::{Failure, FailureReason},
+    record::StepIndex,
+};
+use windlass_pod::{label, manifest};
+use windlass_proto::v1;
+
+use super::{Shared, State, api::ANSWER, pace::Answer, pods::Place, refusal::Refusal, tell_once};
+use crate::{
+    clock,
+    runtime::{AttemptKey, AttemptSpec, Report},
+};
+
+/// How long to wait for a namespace or an account that may be about to be made.
+const WAIT_FOR_MISSING: Duration = Duration::from_millis(250);
+
+/// What came of one try.
+enum Tried {
+    /// The attempt exists, or is over, and that was told.
+    Done,
+    /// It may be tried again then.
+    Again(Instant),
+    /// Others have to do something first: it is not tried any more by this command.
+    NotNow,
+}
+
+impl Shared {
+    /// Creates an attempt's pod; its key, where that was not possible before the deadline.
+    pub(super) async fn create(
+        self: &Arc<Self>,
+        spec: AttemptSpec,
+        deadline: Instant,
+    ) -> Option<AttemptKey> {
+        let key = spec.key;
+        if let Some(cached) = spec.cached {
+            self.end(key, AttemptPhase::Cached(cached.outputs, cached.source));
+            return None;
+        }
+        self.waits(1);
+        let is_done = self.create_by(key, &spec, deadline).await;
+        self.waits(-1);
+        (!is_done).then_some(key)
+    }
+
+    /// Tries until the deadline. False where that was in vain.
+    async fn create_by(
+        self: &Arc<Self>,
+        key: AttemptKey,
+        spec: &AttemptSpec,
+        deadline: Instant,
+    ) -> bool {
+        let Some(pod) = self.manifest(spec) else { return true };
+        while Instant::now() < deadline {
+            let Some(place) = self.place(key, &pod, deadline).await else { return false };
+            let Some(place) = place else { return true };
+            let tried = self.try_create(key, &pod, place, deadline).await;
+            match tried {
+                Tried::Done => return true,
+                Tried::NotNow => break,
+                Tried::Again(at) => sleep_until(at.min(deadline).into()).await,
+            }
+        }
+        false
+    }
+
+    /// The attempt's pod, without its shard. None where there can be none: then the attempt has failed.
+    fn manifest(&self, spec: &AttemptSpec) -> Option<Pod> {
+        let AttemptKey { run, step: step_index, attempt } = spec.key;
+        let none = v1::Pod::default();
+        let request = manifest::Request {
+            installation: &self.config.installation,
+            namespace: &spec.namespace,
+            run: &run.to_string(),
+            pipeline: &spec.pipeline,
+            step: &spec.step,
+            step_index,
+            attempt,
+            shard: 0,
+            image: spec.image.as_deref().unwrap_or_default(),
+            command: &spec.command,
+            args: &spec.args,
+            env: &spec.env,
+            secrets: &spec.secrets,
+            working_dir: spec.working_dir.as_deref().and_then(Path::to_str),
+            memory_bytes: spec.memory_bytes,
+            termination_grace: spec.termination_grace,
+            outputs: &spec.outputs,
+            cache_key: spec.cache.map(|cache| cache.key.0),
+            settings: spec.pod.as_deref().unwrap_or(&none),
+        };
+        let mut pod = match manifest::pod(&request) {
+            Ok(pod) => pod,
+            Err(error) => {
+                self.fail(spec.key, FailureReason::CannotStart, error.to_string());
+                return None;
+            }
+        };
+        let namespace = pod.metadata.namespace.get_or_insert_with(|| self.config.namespace.clone());
+        if self.config.namespaces().any(|it| it == namespace) {
+            return Some(pod);
+        }
+        let message = format!(
+            "the launchers of cluster `{}` serve no namespace `{namespace}`: name one of {}, or have it added to the cluster's `other_namespaces`",
+            self.config.cluster,
+            self.config.namespaces().collect::<Vec<_>>().join(", "),
+        );
+        self.fail(spec.key, FailureReason::CannotStart, message);
+        None
+    }
+
+    /// Waits for a place among the pods that may live; `Some(None)` where the attempt is known or over already.
+    async fn place(&self, key: AttemptKey, pod: &Pod, deadline: Instant) -> Option<Option<Place>> {
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(placed) = self.try_place(key, pod)? {
+                return Some(placed);
+            }
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if timeout(rest, freed).await.is_err() {
+                return None;
+            }
+        }
+    }
+
+    /// `None` where the namespace is full for now; `Some(None)` where all places are taken.
+    #[expect(
+        clippy::option_option,
+        reason = "`?` ends the attempt's turn, `None` within waits for the next place"
+    )]
+    fn try_place(&self, key: AttemptKey, pod: &Pod) -> Option<Option<Option<Place>>> {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let mut state = self.state();
+        if let Some(present) = state.pods.present(key) {
+            if let Ok(report) = present {
+                self.tell(report);
+            }
+            return Some(Some(None));
+        }
+        if state.pods.is_gone(key) {
+            // It was created, whatever was answered, and its end was told.
+            return Some(Some(None));
+        }
+        let limits = self.config.limits();
+        let open = self.open_shards(&state);
+        let shard = state.pods.living().place(&open, namespace, &limits);
+        let Some(shard) = shard else { return Some(None) };
+        state.quotas.may_try(namespace, Instant::now()).ok()?;
+        let place = Place { namespace: namespace.to_owned(), name: name.to_owned(), shard };
+        state.pods.begin(key, place.clone(), Instant::now());
+        self.room_changed(&state);
+        Some(Some(Some(place)))
+    }
+
+    async fn try_create(
+        self: &Arc<Self>,
+        key: AttemptKey,
+        pod: &Pod,
+        place: Place,
+        deadline: Instant,
+    ) -> Tried {
+        let mut pod = pod.clone();
+        let labels = pod.metadata.labels.get_or_insert_default();
+        labels.insert(label::SHARD.to_owned(), place.shard.to_string());
+        if !self.enter(deadline).await {
+            self.not_created(key);
+            return Tried::NotNow;
+        }
+        let sent = Instant::now();
+        let created = self.api.create(&place.namespace, &pod).await;
+        self.leave(&created, sent);
+        match created {
+            Ok(()) => {
+                let mut state = self.state();
+                state.quotas.has_room(&place.namespace);
+                if let Some(report) = state.pods.created(key, clock::now()) {
+                    self.tell(report);
+                }
+                Tried::Done
+            }
+            Err(Refusal::Exists) => self.adopt(key, &place, deadline).await,
+            Err(refusal) => {
+                self.not_created(key);
+                self.refused(key, &place, refusal, deadline)
+            }
+        }
+    }
+
+    fn refused(
+        &self,
+        key: AttemptKey,
+        place: &Place,
+        refusal: Refusal,
+        deadline: Instant,
+    ) -> Tried {
+        let now = Instant::now();
+        match refusal {
+            // Seen to where it can be looked at.
+            Refusal::Exists => Tried::Again(now),
+            Refusal::Quota(message) => {
+                let is_news = self.state().quotas.is_full(&place.namespace, now);
+                if is_news {
+                    info!(namespace = place.namespace, message, "a quota is used up: pods wait");
+                }
+                Tried::NotNow
+            }
+            Refusal::Busy { message, .. } => {
+                warn!(attempt = %key, message, "a pod is created later");
+                Tried::Again(now)
+            }
+            Refusal::Missing(_) if now + WAIT_FOR_MISSING < deadline => {
+                Tried::Again(now + WAIT_FOR_MISSING)
+            }
+            Refusal::Missing(message) => {
+                let message = format!(
+                    "{message}; make it, or see what `windlass cluster check {}` says",
+                    self.config.cluster
+                );
+                self.fail(key, FailureReason::LaunchFailed, message);
+                Tried::Done
+            }
+            Refusal::Forbidden(message) => {
+                let message = format!(
+                    "the launcher may not create pods: {message}; see what `windlass cluster check {}` says",
+                    self.config.cluster
+                );
+                self.fail(key, FailureReason::LaunchFailed, message);
+                Tried::Done
+            }
+            Refusal::Denied(message) => {
+                let message = format!("a policy of the cluster does not allow the pod: {message}");
+                self.fail(key, FailureReason::Refused, message);
+                Tried::Done
+            }
+            Refusal::Invalid(message) => {
+                let message = format!("the cluster does not take the pod: {message}");
+                self.fail(key, FailureReason::Refused, message);
+                Tried::Done
+            }
+        }
+    }
+
+    /// Sees what becomes of a pod that is there already: an earlier create succeeded, whoever sent it.
+    async fn adopt(self: &Arc<Self>, key: AttemptKey, place: &Place, deadline: Instant) -> Tried {
+        let pods = self.api.pods(&place.namespace);
+        let pod = match timeout(ANSWER, pods.get(&place.name)).await {
+            Ok(Ok(pod)) => pod,
+            Ok(Err(Error::Api(status))) if status.code == 404 => {
+                self.not_created(key);
+                let message = "its pod was there and is gone, and nobody saw how it ended";
+                self.fail(key, FailureReason::Lost, message.to_owned());
+                return Tried::Done;
+            }
+            Ok(Err(_)) | Err(_) => {
+                self.not_created(key);
+                return Tried::Again((Instant::now() + WAIT_FOR_MISSING).min(deadline));
+            }
+        };
+        let is_ours = pod.key().is_some_and(|it| {
+            let attempt = it.attempt;
+            (it.run, attempt.step, attempt.attempt) == (key.run, StepIndex(key.step), key.attempt)
+        });
+        if !is_ours {
+            self.not_created(key);
+            let message = format!(
+                "there is another pod named {} in namespace {}, which is not this attempt's: remove it",
+                place.name, place.namespace
+            );
+            self.fail(key, FailureReason::LaunchFailed, message);
+            return Tried::Done;
+        }
+        let is_here = pod.key().is_some_and(|it| self.held.borrow().contains(&it.shard));
+        if is_here {
+            // Counted where it is, not where it would have been.
+            self.not_created(key);
+            self.seen(&pod);
+        } else {
+            self.not_created(key);
+            tell_once(self, &pod);
+        }
+        Tried::Done
+    }
+
+    /// Waits for a turn to send a create. False where there is none before the deadline.
+    async fn enter(&self, deadline: Instant) -> bool {
+        loop {
+            let wait_until = {
+                let mut state = self.state();
+                match self.may_send(&mut state, Instant::now()) {
+                    Ok(()) => {
+                        state.in_flight += 1;
+                        // There may be room for the next one, too.
+                        self.turn.notify_one();
+                        return true;
+                    }
+                    Err(at) => at.unwrap_or(deadline).min(deadline),
+                }
+            };
+            tokio::select! {
+                () = self.turn.notified() => {}
+                () = sleep_until(wait_until.into()) => {}
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+        }
+    }
+
+    /// Whether a create may be sent now; otherwise from when on, where that is known.
+    fn may_send(&self, state: &mut State, now: Instant) -> Result<(), Option<Instant>> {
+        if let Some(until) = state.pace.rests_until(now) {
+            return Err(Some(until));
+        }
+        let held = self.held.borrow().len();
+        let most = self.config.part_of(self.config.requests_in_flight, held);
+        if state.in_flight >= state.pace.window(most) {
+            return Err(None);
+        }
+        if let Some(gap) = self.config.create_gap {
+            if let Some(at) = state.next_create.filter(|at| *at > now) {
+                return Err(Some(at));
+            }
+            // Who has half of the shards creates half as often.
+            let held = u32::try_from(held).unwrap_or(u32::MAX).max(1);
+            state.next_create = now.checked_add(gap.saturating_mul(self.config.shards) / held);
+        }
+        Ok(())
+    }
+
+    /// A create was answered.
+    fn leave(&self, created: &Result<(), Refusal>, sent: Instant) {
+        let answer = match created {
+            Err(Refusal::Busy { after, .. }) => Answer::Busy(*after),
+            Ok(()) | Err(_) => Answer::Served,
+        };
+        let held = self.held.borrow().len();
+        let most = self.config.part_of(self.config.requests_in_flight, held);
+        let now = Instant::now();
+        let mut state = self.state();
+        state.in_flight -= 1;
+        state.pace.answered(answer, sent, now, most, jitter(now.duration_since(sent)));
+        drop(state);
+        self.turn.notify_one();
+        self.answered.notify_waiters();
+    }
+
+    fn not_created(&self, key: AttemptKey) {
+        let mut state = self.state();
+        state.pods.not_created(key);
+        self.room_changed(&state);
+    }
+
+    fn waits(&self, by: isize) {
+        let mut state = self.state();
+        state.waiting = state.waiting.saturating_add_signed(by);
+        self.room_changed(&state);
+    }
+
+    fn fail(&self, key: AttemptKey, reason: FailureReason, message: String) {
+        let failure = Failure { reason, message, exit_code: None, signal: None };
+        self.end(key, AttemptPhase::Failed(failure));
+    }
+
+    pub(super) fn end(&self, key: AttemptKey, phase: AttemptPhase) {
+        let report = AttemptReport {
+            step: StepIndex(key.step),
+            attempt: key.attempt,
+            phase,
+            created_at: None,
+            started_at: None,
+            ended_at: Some(clock::now()),
+        };
+        self.tell(Report { run: key.run, report, keep: None });
+    }
+}
+
+/// From 0 to 1. The last digits of how long an answer took are as random as is needed.
+fn jitter(took: Duration) -> f64 {
+    f64::from(took.subsec_nanos() % 1000) / 1000.0
+}

@@ -1,0 +1,373 @@
+//! Attempts as pods of a Kubernetes cluster, which several launchers share.
+//!
+//! ```text
+//!   start ──▶ create ──(one write)──▶ API server ──▶ watch ──▶ pods ──▶ reports
+//!             │  └─ capacity, quotas, pace: may it, now?         │ what was seen, what was told
+//!   stop, probe ──▶ seek ──(a write, where there is a pod)──▶    ▼
+//!   discard ──▶ remove ──(one write for many pods)──▶ API server
+//! ```
+//!
+//! **Why no attempt runs twice.** A pod's name is a function of its attempt, so that a cluster has at most one of it at a time.
+//! That it is not created again after it was removed follows from three things: a launcher asks the store whether the attempt is
+//! still queued, and creates it within [`CREATE_WITHIN`] of that, or asks anew; a create that is under way ends within
+//! [`api::ANSWER`]; and a pod is removed only when the store knows its end and both times have passed ([`NEVER_AFTER`]). What is not
+//! there is said to be *not created* only when it is not there after both times, too ([`seek`]).
+//!
+//! **Why no end is forgotten.** The watch begins with a list, after each gap too, and whatever differs from what was known is told
+//! ([`pods`]). Pods are divided among launchers by shards; who takes a shard over lists its pods and tells all of them.
+//!
+//! Never inside: the store, the bus, and what schedulers think of an attempt.
+
+mod api;
+mod capacity;
+mod create;
+mod pace;
+mod pods;
+mod quotas;
+mod refusal;
+mod remove;
+mod seek;
+mod watch;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use futures::future;
+use kube::Client;
+use tokio::sync::{Notify, mpsc, watch as latest};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+use windlass_proto::{holder, id::RunId};
+
+use self::{
+    api::PodApi,
+    capacity::Limits,
+    pace::Pace,
+    pods::{Act, Pods, Retention},
+    quotas::Quotas,
+};
+use super::{AttemptKey, AttemptSpec, Report, ReportSender, Runtime, Shards};
+use crate::clock;
+
+/// How long after the look at the store a pod may be created.
+const CREATE_WITHIN: Duration = Duration::from_secs(10);
+
+/// After which a pod that is not there never will be: when a create may begin at the latest, how long it may take, and a little
+/// more, since clocks do not all run alike.
+const NEVER_AFTER: Duration =
+    Duration::from_secs(CREATE_WITHIN.as_secs() + api::ANSWER.as_secs() + 5);
+
+/// How long a launcher that gives up a shard waits for creates in it that are under way.
+const SETTLED_WITHIN: Duration = Duration::from_secs(5);
+
+/// After which a pod that lives is compared with what the store says of its attempt.
+const COMPARED_AFTER: Duration = Duration::from_mins(1);
+
+/// The most attempts that wait in this launcher for their create, a second of work or two. The others are for other launchers.
+const WAITING: usize = 512;
+
+/// The most commands that are carried out at once: the attempts that they name are counted apart.
+const COMMANDS: usize = 64;
+
+/// What a [`KubernetesRuntime`] needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubernetesConfig {
+    /// The installation's name, which all its pods carry.
+    pub installation: String,
+    /// The cluster's name, by which steps name it.
+    pub cluster: String,
+    /// Where pods are made, unless a step says otherwise.
+    pub namespace: String,
+    /// Where else steps may have theirs.
+    pub other_namespaces: BTreeSet<String>,
+    /// Into how many shards pods are divided. The same for all launchers, for ever.
+    pub shards: u32,
+    /// The most pods that live at once, those of all launchers together.
+    pub live_pods: u32,
+    /// The most of one namespace.
+    pub live_pods_per_namespace: Option<u32>,
+    /// The most requests that create pods and are under way at once, those of all launchers together.
+    pub requests_in_flight: u32,
+    /// The least time between two creates, of all launchers together.
+    pub create_gap: Option<Duration>,
+    /// How long pods that have succeeded are kept, and how many.
+    pub keep_succeeded: (Duration, Option<u32>),
+    /// How long pods that have failed are kept, and how many.
+    pub keep_failed: (Duration, Option<u32>),
+}
+
+/// Runs attempts as pods.
+///
+/// Dropping it ends what it does and leaves pods as they are.
+#[derive(Debug)]
+pub struct KubernetesRuntime {
+    shared: Arc<Shared>,
+    holder: String,
+    _stop: DropGuard,
+}
+
+/// What the tasks of a runtime share.
+#[derive(Debug)]
+struct Shared {
+    config: KubernetesConfig,
+    api: PodApi,
+    reports: ReportSender,
+    state: Mutex<State>,
+    /// Which shards are held.
+    held: latest::Sender<BTreeSet<u32>>,
+    /// How many attempts could be started.
+    room: latest::Sender<usize>,
+    /// Rings when a create was answered.
+    answered: Notify,
+    /// Rings when a place among the pods that may live has come free.
+    freed: Notify,
+    /// Rings when somebody who waits to send a create may look again.
+    turn: Notify,
+    /// What is looked for.
+    sought: mpsc::UnboundedSender<seek::Sought>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What changes.
+#[derive(Debug, Default)]
+struct State {
+    pods: Pods,
+    quotas: Quotas,
+    pace: Pace,
+    /// The shards whose pods were listed, by namespace: only there is known how many live.
+    listed: BTreeMap<String, BTreeSet<u32>>,
+    /// Requests that create pods and are under way.
+    in_flight: usize,
+    /// Attempts that were taken and do not exist yet.
+    waiting: usize,
+    /// When the next pod may be created, where there is a least time between two.
+    next_create: Option<Instant>,
+}
+
+impl KubernetesRuntime {
+    /// Begins to serve a cluster. It looks after no pods until it [holds](Shards::hold) shards.
+    pub fn new(client: Client, config: KubernetesConfig, reports: ReportSender) -> Self {
+        let (sought, seeking) = mpsc::unbounded_channel();
+        let stop = CancellationToken::new();
+        let holder = holder::of_cluster(&config.cluster);
+        let shared = Arc::new(Shared {
+            api: PodApi::new(client, config.installation.clone()),
+            config,
+            reports,
+            state: Mutex::default(),
+            held: latest::Sender::default(),
+            room: latest::Sender::default(),
+            answered: Notify::new(),
+            freed: Notify::new(),
+            turn: Notify::new(),
+            sought,
+            tasks: TaskTracker::new(),
+            stop: stop.clone(),
+        });
+        for namespace in shared.config.namespaces() {
+            shared.spawn(watch::run(shared.clone(), namespace.to_owned()));
+        }
+        shared.spawn(seek::run(shared.clone(), seeking));
+        Self { shared, holder, _stop: stop.drop_guard() }
+    }
+}
+
+impl KubernetesConfig {
+    /// All namespaces in which there are pods.
+    fn namespaces(&self) -> impl Iterator<Item = &str> {
+        let others = self.other_namespaces.iter().filter(|other| **other != self.namespace);
+        std::iter::once(&self.namespace).chain(others).map(String::as_str)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            pods: self.live_pods,
+            pods_per_namespace: self.live_pods_per_namespace,
+            shards: self.shards,
+        }
+    }
+
+    fn retention(&self) -> Retention {
+        Retention { succeeded: self.keep_succeeded, failed: self.keep_failed }
+    }
+
+    /// This launcher's part of something that all launchers share, at least 1 where it holds a shard.
+    fn part_of(&self, whole: u32, held: usize) -> usize {
+        let part = u64::from(whole) * held as u64 / u64::from(self.shards.max(1));
+        usize::try_from(part).unwrap_or(usize::MAX).max(usize::from(held > 0))
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something until the runtime ends.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled_owned(task).await;
+        });
+    }
+
+    fn tell(&self, report: Report) {
+        // Nobody listens any more only when the launcher is ending; the next one is asked again.
+        let _ = self.reports.send(report);
+    }
+
+    /// Does what follows from what was seen.
+    fn act(self: &Arc<Self>, acts: Vec<Act>) {
+        for act in acts {
+            match act {
+                Act::Tell(report) => self.tell(report),
+                Act::Delete(found) => {
+                    let shared = self.clone();
+                    self.spawn(async move { shared.delete(&found).await });
+                }
+            }
+        }
+    }
+
+    /// The shards in which pods may be created: they are held, and all pods in them are known.
+    fn open_shards(&self, state: &State) -> BTreeSet<u32> {
+        let mut open = self.held.borrow().clone();
+        for namespace in self.config.namespaces() {
+            match state.listed.get(namespace) {
+                Some(listed) => open.retain(|shard| listed.contains(shard)),
+                None => open.clear(),
+            }
+        }
+        open
+    }
+
+    /// Tells how much room there is, after something has changed.
+    fn room_changed(&self, state: &State) {
+        let open = self.open_shards(state);
+        let free = state.pods.living().free(&open, &self.config.limits()) as usize;
+        let room = free.min(WAITING.saturating_sub(state.waiting));
+        self.room.send_if_modified(|known| std::mem::replace(known, room) != room);
+        if free > 0 {
+            self.freed.notify_waiters();
+        }
+    }
+}
+
+#[async_trait]
+impl Runtime for KubernetesRuntime {
+    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey> {
+        let deadline = Instant::now() + CREATE_WITHIN;
+        let creates = attempts.into_iter().map(|spec| self.shared.create(spec, deadline));
+        future::join_all(creates).await.into_iter().flatten().collect()
+    }
+
+    async fn stop(&self, key: AttemptKey) {
+        self.shared.seek(key, seek::Purpose::Stop);
+    }
+
+    /// What is not known here is looked for, and reported then: nothing may be concluded before.
+    async fn probe(&self, key: AttemptKey) -> bool {
+        let present = self.shared.state().pods.present(key);
+        match present {
+            Some(Ok(report)) => self.shared.tell(report),
+            Some(Err(())) => {}
+            None => self.shared.seek(key, seek::Purpose::Probe),
+        }
+        true
+    }
+
+    async fn remove(&self, run: RunId) {
+        self.shared.remove_run(run).await;
+    }
+
+    fn holder(&self) -> Option<&str> {
+        Some(&self.holder)
+    }
+
+    async fn room(&self) -> usize {
+        let mut room = self.shared.room.subscribe();
+        let free = room.wait_for(|free| *free > 0).await.ok().map(|free| *free);
+        match free {
+            Some(free) => free,
+            None => future::pending().await,
+        }
+    }
+
+    fn commands_at_once(&self) -> usize {
+        COMMANDS
+    }
+
+    async fn known(&self) -> Vec<AttemptKey> {
+        self.shared.state().pods.keys()
+    }
+
+    fn shards(&self) -> Option<&dyn Shards> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Shards for KubernetesRuntime {
+    fn cluster(&self) -> &str {
+        &self.shared.config.cluster
+    }
+
+    async fn hold(&self, shards: BTreeSet<u32>) {
+        let shared = &self.shared;
+        let mut given_up = BTreeSet::new();
+        let is_other = shared.held.send_if_modified(|held| {
+            given_up = held.difference(&shards).copied().collect();
+            let is_other = *held != shards;
+            *held = shards;
+            is_other
+        });
+        if !is_other {
+            return;
+        }
+        // Whoever has them next counts what lives in them.
+        let settled = async {
+            loop {
+                let answered = shared.answered.notified();
+                if !shared.state().pods.are_created_in(&given_up) {
+                    return;
+                }
+                answered.await;
+            }
+        };
+        // What takes longer is seen there a little later.
+        let _ = tokio::time::timeout(SETTLED_WITHIN, settled).await;
+        let mut state = shared.state();
+        for listed in state.listed.values_mut() {
+            listed.retain(|shard| !given_up.contains(shard));
+        }
+        state.pods.keep_shards(&shared.held.borrow());
+        shared.room_changed(&state);
+    }
+
+    fn lingering(&self) -> Vec<AttemptKey> {
+        self.shared.state().pods.living_since(COMPARED_AFTER, Instant::now())
+    }
+
+    fn expired(&self) -> Vec<AttemptKey> {
+        self.shared.state().pods.expired(&self.shared.config.retention(), Instant::now())
+    }
+
+    async fn discard(&self, attempts: Vec<AttemptKey>, ended_runs: BTreeSet<RunId>) {
+        self.shared.discard(attempts, &ended_runs).await;
+    }
+}
+
+/// Judges a pod that is not looked after here, and tells what is known of it.
+fn tell_once(shared: &Arc<Shared>, pod: &windlass_pod::observed::ObservedPod) {
+    let mut once = Pods::default();
+    if let Some((_, acts)) = once.seen(pod, clock::now(), Instant::now()) {
+        shared.act(acts);
+    }
+}

@@ -1,0 +1,317 @@
+//! The pods that a launcher looks after: what was seen of each, what was told, and what follows from what is seen next. No I/O.
+//!
+//! **Invariant:** of each pod at most one end is told, and the first that is told is the true one: what a status says later, once a
+//! pod was asked to go, may be the consequence of that.
+
+mod stage;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
+
+use windlass_engine::{
+    event::AttemptPhase,
+    reason::{Failure, FailureReason},
+    time::Timestamp,
+};
+use windlass_pod::{
+    judge::{judge, judge_gone},
+    observed::ObservedPod,
+};
+use windlass_proto::id::RunId;
+
+pub(super) use self::stage::Act;
+use self::stage::{Pod, Stage, advance, end, found, is_dead_now, keep, report};
+use super::{NEVER_AFTER, api::Found, capacity::Living};
+use crate::runtime::{AttemptKey, Report};
+
+/// Where a pod is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) shard: u32,
+}
+
+/// The pods of a launcher's shards.
+#[derive(Debug, Default)]
+pub(super) struct Pods {
+    pods: HashMap<AttemptKey, Pod>,
+    living: Living,
+    /// Pods that are gone, and since when: none of them is created again by a create that is late.
+    gone: HashMap<AttemptKey, Instant>,
+}
+
+impl Pods {
+    /// How many live.
+    pub(super) fn living(&self) -> &Living {
+        &self.living
+    }
+
+    /// Notes that a pod is about to be created, which counts from now on. False where it is known already, or was.
+    pub(super) fn begin(&mut self, key: AttemptKey, place: Place, at: Instant) -> bool {
+        if self.pods.contains_key(&key) || self.is_gone(key) {
+            return false;
+        }
+        let Place { namespace, name, shard } = place;
+        self.living.add(shard, &namespace);
+        let pod = Pod::new(namespace, name, shard, at);
+        self.pods.insert(key, pod);
+        true
+    }
+
+    /// Whether there was a pod that is gone.
+    pub(super) fn is_gone(&self, key: AttemptKey) -> bool {
+        self.gone.contains_key(&key)
+    }
+
+    /// Whether pods are being created in one of these shards.
+    pub(super) fn are_created_in(&self, shards: &BTreeSet<u32>) -> bool {
+        let creating = |pod: &Pod| pod.stage == Stage::Creating && shards.contains(&pod.shard);
+        self.pods.values().any(creating)
+    }
+
+    /// The pod was created.
+    pub(super) fn created(&mut self, key: AttemptKey, now: Timestamp) -> Option<Report> {
+        let pod = self.pods.get_mut(&key)?;
+        pod.created_at.get_or_insert(now);
+        // The watch may have been faster.
+        if pod.stage != Stage::Creating {
+            return None;
+        }
+        pod.stage = Stage::Waiting(None);
+        Some(report(key, AttemptPhase::Starting, pod, None))
+    }
+
+    /// The pod was not created, or not here; what was seen of it meanwhile stays.
+    pub(super) fn not_created(&mut self, key: AttemptKey) {
+        if self.pods.get(&key).is_some_and(|pod| pod.stage == Stage::Creating) {
+            self.forget(key);
+        }
+    }
+
+    /// A pod was seen as it is now.
+    pub(super) fn seen(
+        &mut self,
+        observed: &ObservedPod,
+        now: Timestamp,
+        at: Instant,
+    ) -> Option<(AttemptKey, Vec<Act>)> {
+        let (key, shard) = key(observed)?;
+        let judgement = judge(observed);
+        let pod = self.pods.entry(key).or_insert_with(|| {
+            let namespace = observed.metadata.namespace.clone().unwrap_or_default();
+            self.living.add(shard, &namespace);
+            let name = observed.metadata.name.clone().unwrap_or_default();
+            Pod::new(namespace, name, shard, at)
+        });
+        if pod.uid.is_empty() {
+            pod.uid = observed.metadata.uid.clone().unwrap_or_default().into();
+        }
+        pod.created_at = pod.created_at.or_else(|| observed.created_at());
+        let was_living = pod.is_living();
+        let acts = advance(key, pod, judgement, observed, now, at);
+        if let Stage::Over { is_dead, .. } = &mut pod.stage {
+            *is_dead |= is_dead_now(observed);
+        }
+        if was_living && !pod.is_living() {
+            self.living.remove(pod.shard, &pod.namespace);
+        }
+        Some((key, acts))
+    }
+
+    /// A pod is gone; this was seen of it last.
+    pub(super) fn gone(&mut self, last: &ObservedPod, now: Timestamp, at: Instant) -> Vec<Act> {
+        let Some((key, _)) = key(last) else { return Vec::new() };
+        let uid = last.metadata.uid.as_deref().unwrap_or_default();
+        let Some(pod) = self.pods.get(&key).filter(|pod| pod.uid.is_empty() || *pod.uid == *uid)
+        else {
+            return Vec::new();
+        };
+        let act = match &pod.stage {
+            Stage::Over { .. } => None,
+            Stage::Going(report) => Some(Act::Tell((**report).clone())),
+            Stage::Creating | Stage::Waiting(_) | Stage::Running => {
+                let (phase, started_at, ended_at) = end(judge_gone(last), &pod.stage);
+                let mut report = report(key, phase, pod, keep(last));
+                report.report.started_at = started_at.or(pod.started_at);
+                report.report.ended_at = Some(ended_at.unwrap_or(now));
+                Some(Act::Tell(report))
+            }
+        };
+        self.bury(key, at);
+        act.into_iter().collect()
+    }
+
+    /// A list of a namespace's pods does not have these, and it was begun after they were seen: they are gone, and how they ended
+    /// nobody has seen.
+    pub(super) fn unlisted(
+        &mut self,
+        namespace: &str,
+        known: &BTreeSet<AttemptKey>,
+        listed: &BTreeSet<AttemptKey>,
+        now: Timestamp,
+        at: Instant,
+    ) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for key in known.difference(listed) {
+            let Some(pod) = self.pods.get(key).filter(|pod| *pod.namespace == *namespace) else {
+                continue;
+            };
+            match &pod.stage {
+                Stage::Over { .. } => {}
+                Stage::Going(report) => acts.push(Act::Tell((**report).clone())),
+                Stage::Creating | Stage::Waiting(_) | Stage::Running => {
+                    let failure = Failure {
+                        reason: FailureReason::Lost,
+                        message: "the pod is gone, and while it went nobody was watching; the API server's audit log says who deleted it".to_owned(),
+                        exit_code: None,
+                        signal: None,
+                    };
+                    let mut report = report(*key, AttemptPhase::Failed(failure), pod, None);
+                    report.report.ended_at = Some(now);
+                    acts.push(Act::Tell(report));
+                }
+            }
+            self.bury(*key, at);
+        }
+        acts
+    }
+
+    /// The pods of a namespace that were seen.
+    pub(super) fn seen_in(&self, namespace: &str) -> BTreeSet<AttemptKey> {
+        let seen = |pod: &Pod| *pod.namespace == *namespace && !pod.uid.is_empty();
+        self.pods.iter().filter(|(_, pod)| seen(pod)).map(|(key, _)| *key).collect()
+    }
+
+    /// What was told last of a pod; `Err` where it is known and nothing was told yet.
+    pub(super) fn present(&self, key: AttemptKey) -> Option<Result<Report, ()>> {
+        let pod = self.pods.get(&key)?;
+        Some(match &pod.stage {
+            Stage::Creating | Stage::Going(_) => Err(()),
+            Stage::Waiting(_) => Ok(report(key, AttemptPhase::Starting, pod, None)),
+            Stage::Running => Ok(report(key, AttemptPhase::Running, pod, None)),
+            Stage::Over { report, .. } => Ok((**report).clone()),
+        })
+    }
+
+    /// Where a pod is that was seen.
+    pub(super) fn find(&self, key: AttemptKey) -> Option<Found> {
+        let pod = self.pods.get(&key).filter(|pod| !pod.uid.is_empty())?;
+        Some(found(key, pod))
+    }
+
+    /// All pods that are known.
+    pub(super) fn keys(&self) -> Vec<AttemptKey> {
+        self.pods.keys().copied().collect()
+    }
+
+    /// The shards and namespaces in which there are pods of a run.
+    pub(super) fn namespaces_of(&self, run: RunId) -> BTreeSet<String> {
+        let of_run = self.pods.iter().filter(|(key, _)| key.run == run);
+        of_run.map(|(_, pod)| pod.namespace.to_string()).collect()
+    }
+
+    /// Looks after the pods of these shards alone.
+    pub(super) fn keep_shards(&mut self, held: &BTreeSet<u32>) {
+        let mut lost = BTreeSet::new();
+        self.pods.retain(|_, pod| {
+            let stays = held.contains(&pod.shard);
+            if !stays {
+                lost.insert(pod.shard);
+            }
+            stays
+        });
+        for shard in lost {
+            self.living.forget(shard);
+        }
+    }
+
+    /// The pods that have ended and been kept for long enough, and those that are too many: the oldest ones. None goes before
+    /// every create has ended that may still be under way: it would be created again.
+    pub(super) fn expired(&mut self, retention: &Retention, at: Instant) -> Vec<AttemptKey> {
+        self.gone.retain(|_, gone| at.duration_since(*gone) < NEVER_AFTER);
+        let mut kept: BTreeMap<bool, Vec<(Instant, AttemptKey)>> = BTreeMap::new();
+        let mut expired = Vec::new();
+        for (key, pod) in &self.pods {
+            if let Stage::Over { at: over, has_succeeded, .. } = pod.stage {
+                let (age, _) = retention.of(has_succeeded);
+                if at.duration_since(over) >= age.max(NEVER_AFTER) {
+                    expired.push(*key);
+                } else {
+                    kept.entry(has_succeeded).or_default().push((over, *key));
+                }
+            }
+        }
+        for (has_succeeded, mut kept) in kept {
+            let (_, count) = retention.of(has_succeeded);
+            let too_many = count.map_or(0, |count| kept.len().saturating_sub(count as usize));
+            kept.sort_unstable();
+            let oldest = kept.into_iter().take(too_many);
+            let oldest = oldest.filter(|(over, _)| at.duration_since(*over) >= NEVER_AFTER);
+            expired.extend(oldest.map(|(_, key)| key));
+        }
+        expired
+    }
+
+    /// The pods that live and were first seen so long ago.
+    pub(super) fn living_since(&self, age: Duration, at: Instant) -> Vec<AttemptKey> {
+        let is_old = |pod: &Pod| pod.is_living() && at.duration_since(pod.known_since) >= age;
+        self.pods.iter().filter(|(_, pod)| is_old(pod)).map(|(key, _)| *key).collect()
+    }
+
+    /// Where these pods are, by run and namespace, and how many of that run there are in that namespace.
+    pub(super) fn places(
+        &self,
+        keys: impl IntoIterator<Item = AttemptKey>,
+    ) -> BTreeMap<(RunId, String), Vec<Found>> {
+        let mut places: BTreeMap<_, Vec<Found>> = BTreeMap::new();
+        for key in keys {
+            if let Some(pod) = self.pods.get(&key) {
+                places
+                    .entry((key.run, pod.namespace.to_string()))
+                    .or_default()
+                    .push(found(key, pod));
+            }
+        }
+        places
+    }
+
+    /// Remembers that a pod is gone.
+    fn bury(&mut self, key: AttemptKey, at: Instant) {
+        self.forget(key);
+        self.gone.insert(key, at);
+    }
+
+    fn forget(&mut self, key: AttemptKey) {
+        if let Some(pod) = self.pods.remove(&key)
+            && pod.is_living()
+        {
+            self.living.remove(pod.shard, &pod.namespace);
+        }
+    }
+}
+
+/// How long pods that have ended are kept, and how many of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Retention {
+    pub(super) succeeded: (Duration, Option<u32>),
+    pub(super) failed: (Duration, Option<u32>),
+}
+
+impl Retention {
+    fn of(&self, has_succeeded: bool) -> (Duration, Option<u32>) {
+        if has_succeeded { self.succeeded } else { self.failed }
+    }
+}
+
+/// Which attempt a pod is, and in which shard.
+fn key(pod: &ObservedPod) -> Option<(AttemptKey, u32)> {
+    let key = pod.key()?;
+    let attempt = key.attempt;
+    Some((AttemptKey { run: key.run, step: attempt.step.0, attempt: attempt.attempt }, key.shard))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+use serde_json::{Value, json};
+use windlass_pod::label;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_500);
+
+fn attempt() -> AttemptKey {
+    AttemptKey { run: "run_0123456789abcdefghijklmnop".parse().unwrap(), step: 4, attempt: 2 }
+}
+
+fn place() -> Place {
+    Place { namespace: "work".into(), name: "fit-abc".into(), shard: 3 }
+}
+
+/// The attempt's pod with a status.
+fn pod(uid: &str, status: &Value) -> ObservedPod {
+    let pod = json!({
+        "metadata": {
+            "name": "fit-abc",
+            "namespace": "work",
+            "uid": uid,
+            "labels": {
+                label::RUN: attempt().run.to_string(),
+                label::STEP_INDEX: "4",
+                label::ATTEMPT: "2",
+                label::SHARD: "3",
+            },
+            "creationTimestamp": "2027-01-15T08:00:00Z",
+        },
+        "spec": {},
+        "status": status,
+    });
+    serde_json::from_value(pod).unwrap()
+}
+
+fn waiting(reason: &str) -> Value {
+    let state = json!({"waiting": {"reason": reason, "message": "in its own words"}});
+    json!({"phase": "Pending", "containerStatuses": [{"name": "main", "state": state}]})
+}
+
+fn running() -> Value {
+    let state = json!({"running": {"startedAt": "2027-01-15T08:00:00Z"}});
+    json!({"phase": "Running", "containerStatuses": [{"name": "main", "state": state}]})
+}
+
+fn exited(code: i32) -> Value {
+    let state = json!({"terminated": {
+        "exitCode": code,
+        "startedAt": "2027-01-15T08:00:00Z",
+        "finishedAt": "2027-01-15T08:00:01Z",
+    }});
+    let phase = if code == 0 { "Succeeded" } else { "Failed" };
+    json!({"phase": phase, "containerStatuses": [{"name": "main", "state": state}]})
+}
+
+fn told(acts: Vec<Act>) -> Vec<AttemptPhase> {
+    let told = acts.into_iter().filter_map(|act| match act {
+        Act::Tell(report) => Some(report.report.phase),
+        Act::Delete(_) => None,
+    });
+    told.collect()
+}
+
+fn reason(phase: &AttemptPhase) -> FailureReason {
+    match phase {
+        AttemptPhase::Failed(failure) => failure.reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn created() -> Pods {
+    let mut pods = Pods::default();
+    assert!(pods.begin(attempt(), place(), Instant::now()));
+    let report = pods.created(attempt(), NOW).unwrap();
+    assert_eq!(
+        (report.report.phase, report.report.created_at),
+        (AttemptPhase::Starting, Some(NOW))
+    );
+    pods
+}
+
+fn see(pods: &mut Pods, pod: &ObservedPod) -> Vec<Act> {
+    pods.seen(pod, NOW, Instant::now()).unwrap().1
+}
+
+#[test]
+fn each_stage_is_told_once_and_only_living_pods_count() {
+    let mut pods = created();
+    assert_eq!(pods.living().total(), 1);
+    assert!(!pods.begin(attempt(), place(), Instant::now()), "it is known");
+    assert_eq!(told(see(&mut pods, &pod("1", &waiting("ContainerCreating")))), []);
+    for _ in 0..2 {
+        let expected: &[AttemptPhase] =
+            if pods.present(attempt()).unwrap().unwrap().report.phase == AttemptPhase::Starting {
+                &[AttemptPhase::Running]
+            } else {
+                &[]
+            };
+        assert_eq!(told(see(&mut pods, &pod("1", &running()))), expected);
+    }
+    // Its times are whole seconds, and the create was half a second later than the one in which the program began.
+    let acts = see(&mut pods, &pod("1", &exited(0)));
+    let [Act::Tell(report)] = &acts[..] else { panic!("{acts:?}") };
+    assert_eq!(report.report.phase, AttemptPhase::Succeeded(None));
+    assert_eq!(
+        (report.report.started_at, report.report.ended_at),
+        (Some(NOW), Some(Timestamp(NOW.0 + 500)))
+    );
+    assert_eq!(see(&mut pods, &pod("1", &exited(0))), []);
+    assert_eq!(pods.living().total(), 0);
+    assert_eq!(pods.gone(&pod("1", &exited(0)), NOW, Instant::now()), []);
+    assert_eq!(pods.keys(), []);
+    assert!(
+        !pods.begin(attempt(), place(), Instant::now()),
+        "it was there: it does not begin again"
+    );
+}
+
+#[test]
+fn a_pod_that_another_launcher_created_is_told_as_it_is() {
+    let mut pods = Pods::default();
+    assert_eq!(
+        told(see(&mut pods, &pod("1", &exited(3)))).iter().map(reason).collect::<Vec<_>>(),
+        [FailureReason::ExitCode]
+    );
+    assert_eq!(pods.living().total(), 0);
+    let mut pods = Pods::default();
+    assert_eq!(told(see(&mut pods, &pod("1", &running()))), [AttemptPhase::Running]);
+    assert_eq!(pods.living().total(), 1);
+    pods.keep_shards(&BTreeSet::from([2]));
+    assert_eq!((pods.living().total(), pods.keys()), (0, vec![]));
+}
+
+#[test]
+fn what_waits_for_ever_is_deleted_and_its_failure_told_when_nothing_can_begin_any_more() {
+    let mut pods = created();
+    let stuck = pod("1", &waiting("InvalidImageName"));
+    let acts = see(&mut pods, &stuck);
+    let [Act::Delete(found)] = &acts[..] else { panic!("{acts:?}") };
+    assert_eq!((&*found.name, &*found.uid), ("fit-abc", "1"));
+    assert_eq!(pods.present(attempt()), Some(Err(())));
+    assert_eq!(see(&mut pods, &pod("1", &waiting("ContainerCreating"))), []);
+    assert_eq!(pods.living().total(), 1);
+    assert_eq!(told(pods.gone(&stuck, NOW, Instant::now())).len(), 1);
+    assert_eq!(pods.living().total(), 0);
+}
+
+#[test]
+fn a_pod_that_somebody_deletes_fails_and_says_what_it_waited_for() {
+    let mut pods = created();
+    see(&mut pods, &pod("1", &waiting("ErrImagePull")));
+    let phases = told(pods.gone(&pod("1", &waiting("ErrImagePull")), NOW, Instant::now()));
+    assert_eq!(phases.iter().map(reason).collect::<Vec<_>>(), [FailureReason::Deleted]);
+    let AttemptPhase::Failed(failure) = &phases[0] else { panic!() };
+    assert!(failure.message.contains("ErrImagePull: in its own words"), "{}", failure.message);
+}
+
+#[test]
+fn a_list_without_a_pod_that_was_seen_before_it_tells_its_loss_and_spares_those_that_are_new() {
+    let mut pods = created();
+    let known = pods.seen_in("work");
+    assert_eq!(known, BTreeSet::new(), "it was created and not seen");
+    assert_eq!(pods.unlisted("work", &known, &BTreeSet::new(), NOW, Instant::now()), []);
+    see(&mut pods, &pod("1", &running()));
+    let known = pods.seen_in("work");
+    assert_eq!(pods.unlisted("work", &known, &known, NOW, Instant::now()), []);
+    let phases = told(pods.unlisted("work", &known, &BTreeSet::new(), NOW, Instant::now()));
+    assert_eq!(phases.iter().map(reason).collect::<Vec<_>>(), [FailureReason::Lost]);
+    assert_eq!((pods.living().total(), pods.keys()), (0, vec![]));
+}
+
+#[test]
+fn the_end_of_an_earlier_pod_of_the_same_name_is_not_this_ones() {
+    let mut pods = created();
+    see(&mut pods, &pod("2", &running()));
+    assert_eq!(pods.gone(&pod("1", &exited(1)), NOW, Instant::now()), []);
+    assert_eq!(pods.living().total(), 1);
+}
+
+#[test]
+fn ended_pods_expire_by_age_and_by_number_and_those_that_failed_by_their_own() {
+    let mut pods = created();
+    let begin = Instant::now();
+    pods.seen(&pod("1", &exited(1)), NOW, begin);
+    let minute = Duration::from_mins(1);
+    let mut expired =
+        |succeeded, failed, after| pods.expired(&Retention { succeeded, failed }, begin + after);
+    let nearly = NEVER_AFTER.saturating_sub(Duration::from_secs(1));
+    assert_eq!(expired((Duration::ZERO, Some(0)), (minute, None), NEVER_AFTER), []);
+    assert_eq!(expired((minute, None), (minute, None), minute), [attempt()]);
+    assert_eq!(expired((minute, None), (minute, Some(1)), NEVER_AFTER), []);
+    assert_eq!(expired((minute, None), (minute, Some(0)), NEVER_AFTER), [attempt()]);
+    assert_eq!(expired((minute, None), (Duration::ZERO, Some(0)), nearly), [], "a late create");
+}

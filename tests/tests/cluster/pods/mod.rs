@@ -1,0 +1,10 @@
+//! Attempts as pods: schedulers and launchers in this process, a real control plane, nodes that are played, and all that befalls
+//! them.
+
+mod faults;
+mod hands;
+mod life;
+mod limits;
+mod nodes;
+mod servers;
+mod support;

@@ -1,0 +1,210 @@
+//! A control plane with what runs on it, and pipelines for it.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, Config, api::ListParams, config::Kubeconfig};
+use tokio::sync::mpsc;
+use windlass_engine::record::{AttemptEnd, AttemptRecord, RunState, StepIndex};
+use windlass_launcher::{
+    Launcher,
+    runtime::kubernetes::{KubernetesConfig, KubernetesRuntime},
+};
+use windlass_proto::{id::RunId, v1};
+use windlass_servers::{FakeNodes, Kubernetes, KubernetesGate};
+use windlass_tests::waiting;
+
+use crate::support::{Cluster, PARTITIONS, Service, eventually, leased};
+
+/// How long pods that have ended may stay: those of a run that is over stay until a late create could do no harm.
+const REMOVED_WITHIN: Duration = Duration::from_mins(2);
+
+/// A namespace of a control plane, a gate before it, and a scheduler.
+pub(super) struct Ground<'a> {
+    pub(super) kubernetes: &'a Kubernetes,
+    pub(super) nodes: &'a FakeNodes,
+    pub(super) gate: KubernetesGate,
+    pub(super) namespace: String,
+    pub(super) cluster: Cluster,
+    _scheduler: Service,
+}
+
+impl Ground<'static> {
+    /// On the control plane that all tests share; none where there are no programs of Kubernetes.
+    pub(super) async fn shared() -> Option<Self> {
+        if Kubernetes::is_missing() {
+            return None;
+        }
+        Some(Self::on(Kubernetes::shared().await).await)
+    }
+}
+
+impl<'a> Ground<'a> {
+    /// On a control plane that the test may harm.
+    pub(super) async fn on(kubernetes: &'a Kubernetes) -> Self {
+        let nodes = kubernetes.fake_nodes().await;
+        let namespace = kubernetes.namespace().await;
+        let cluster = Cluster::new();
+        let scheduler = cluster.scheduler(leased("scheduler", Duration::from_mins(10)));
+        let gate = KubernetesGate::to(&kubernetes.kubeconfig()).await;
+        Self { kubernetes, nodes, gate, namespace, cluster, _scheduler: scheduler }
+    }
+
+    pub(super) fn launcher(&self) -> Service {
+        self.launcher_with(|_| {})
+    }
+
+    /// A launcher with other settings than most have. Pods that have ended are removed at once.
+    pub(super) fn launcher_with(&self, change: impl FnOnce(&mut KubernetesConfig)) -> Service {
+        let mut config = KubernetesConfig {
+            installation: "test".into(),
+            cluster: "default".into(),
+            namespace: self.namespace.clone(),
+            other_namespaces: BTreeSet::new(),
+            shards: PARTITIONS,
+            live_pods: 1000,
+            live_pods_per_namespace: None,
+            requests_in_flight: 64,
+            create_gap: None,
+            keep_succeeded: (Duration::ZERO, None),
+            keep_failed: (Duration::ZERO, None),
+        };
+        change(&mut config);
+        let (bus, store) = (self.cluster.bus.clone(), self.cluster.store.clone());
+        let kubeconfig = self.gate.kubeconfig();
+        Service::start(move |stop| async move {
+            let (reports, reported) = mpsc::unbounded_channel();
+            let client = client(&kubeconfig);
+            let runtime = KubernetesRuntime::new(client, config, reports.clone());
+            let launcher = Launcher {
+                partitions: PARTITIONS,
+                cluster: "default".into(),
+                host_lost_after: None,
+                list_dirs: None,
+                bus,
+                store,
+                runtime: Arc::new(runtime),
+                reports,
+                reported,
+            };
+            launcher.run(stop).await;
+        })
+    }
+
+    pub(super) fn api(&self) -> (Client, Api<Pod>) {
+        let client = self.kubernetes.client();
+        (client.clone(), Api::namespaced(client, &self.namespace))
+    }
+
+    /// The pods that there are.
+    pub(super) async fn pods(&self) -> Vec<Pod> {
+        self.api().1.list(&ListParams::default()).await.expect("listed").items
+    }
+
+    /// Waits until so many pods are in a phase.
+    pub(super) async fn until_pods(&self, count: usize, phase: &str) -> Vec<Pod> {
+        eventually(&format!("{count} pods are {phase}"), async || {
+            let mut pods = self.pods().await;
+            pods.retain(|pod| phase_of(pod) == phase);
+            (pods.len() == count).then_some(pods)
+        })
+        .await
+    }
+
+    pub(super) async fn until_no_pods(&self) {
+        let gone = async || self.pods().await.is_empty().then_some(());
+        waiting::eventually(REMOVED_WITHIN, "all pods are gone", gone).await;
+    }
+
+    /// Asserts that a run ends well, and that no attempt of it was started more than once.
+    pub(super) async fn succeeds(&self, run: RunId) {
+        let record = self.cluster.end_of(run).await;
+        assert_eq!(record.state, RunState::Succeeded, "{record:?}");
+        self.assert_started_at_most_once(run);
+    }
+
+    /// Asserts that no attempt of a run was started more than once, whatever became of it.
+    pub(super) fn assert_started_at_most_once(&self, run: RunId) {
+        let run = run.to_string();
+        let starts = self.nodes.attempt_starts();
+        let twice: Vec<_> =
+            starts.iter().filter(|(attempt, count)| attempt.run == run && **count > 1).collect();
+        assert_eq!(twice, []);
+    }
+
+    /// How many attempts of a run were started.
+    pub(super) fn started(&self, run: RunId) -> usize {
+        let run = run.to_string();
+        self.nodes.attempt_starts().keys().filter(|attempt| attempt.run == run).count()
+    }
+
+    /// The attempts of a run's step that are over.
+    pub(super) async fn attempts(&self, run: RunId, step: u32) -> Vec<AttemptRecord> {
+        self.cluster.store.read_attempts(run, StepIndex(step)).await.expect("read")
+    }
+
+    /// How an attempt of a run's step failed: reason and words.
+    pub(super) async fn failure(&self, run: RunId, step: u32, attempt: usize) -> (String, String) {
+        let attempts = self.attempts(run, step).await;
+        match &attempts[attempt - 1].end {
+            AttemptEnd::Failed(failure) => {
+                (format!("{:?}", failure.reason), failure.message.clone())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A client of the gate, which lives as long as the launcher's own runtime.
+fn client(kubeconfig: &Path) -> Client {
+    let file = Kubeconfig::read_from(kubeconfig).expect("it is read");
+    let server = file.clusters[0].cluster.as_ref().and_then(|it| it.server.clone());
+    let mut config = Config::new(server.expect("it has one").parse().expect("an address"));
+    config.default_retry = false;
+    Client::try_from(config).expect("a client")
+}
+
+pub(super) fn phase_of(pod: &Pod) -> &str {
+    let status = pod.status.as_ref();
+    status.and_then(|status| status.phase.as_deref()).unwrap_or_default()
+}
+
+/// A step whose pod does as its annotations say.
+pub(super) fn step(name: &str, depends_on: &[&str], behavior: &[(&str, &str)]) -> v1::Step {
+    let depends_on: Vec<String> = depends_on.iter().map(|name| (*name).to_owned()).collect();
+    let mut step = crate::support::step(name, &depends_on);
+    let pod = v1::Pod {
+        annotations: behavior
+            .iter()
+            .map(|(key, value)| (format!("fake/{key}"), (*value).to_owned()))
+            .collect(),
+        node_selector: [("type".to_owned(), "fake".to_owned())].into(),
+        ..v1::Pod::default()
+    };
+    task(&mut step).image = "example.com/work:1".into();
+    task(&mut step).pod = Some(Box::new(pod));
+    step
+}
+
+/// What a step does.
+pub(super) fn task(step: &mut v1::Step) -> &mut v1::Task {
+    match &mut step.work {
+        Some(v1::step::Work::Task(task)) => task,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a step asks of its pod.
+pub(super) fn pod(step: &mut v1::Step) -> &mut v1::Pod {
+    task(step).pod.get_or_insert_default()
+}
+
+pub(super) fn pipeline(steps: impl IntoIterator<Item = v1::Step>) -> v1::Pipeline {
+    let steps = steps.into_iter().collect();
+    v1::Pipeline { name: "pods".into(), steps, ..v1::Pipeline::default() }
+}
+
+/// Steps beside each other that all behave so.
+pub(super) fn wide(count: usize, behavior: &[(&str, &str)]) -> v1::Pipeline {
+    pipeline((0..count).map(|number| step(&format!("s{number}"), &[], behavior)))
+}
