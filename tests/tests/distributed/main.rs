@@ -1,5 +1,6 @@
 //! The four programs as processes of their own, against real servers: what they do together, and what becomes of runs when any
-//! of them, or a server, is killed, cut off, set back or full. Steps are processes, and every start of one leaves a line.
+//! of them, or a server, is killed, cut off, set back or full. Steps are processes, and every start of one leaves a line; in
+//! `pods` they are pods, whose starts are counted by the nodes.
 
 mod clocks;
 mod clusters;
@@ -14,6 +15,7 @@ mod hosts;
 mod kills;
 mod limits;
 mod partitions;
+mod pods;
 mod readers;
 mod refusals;
 mod results;

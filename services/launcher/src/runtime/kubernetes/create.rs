@@ -18,6 +18,7 @@ use windlass_engine::{
 };
 use windlass_pod::{label, manifest};
 use windlass_proto::v1;
+use windlass_service::fail_point;
 
 use super::{Shared, State, api::ANSWER, pace::Answer, pods::Place, refusal::Refusal, tell_once};
 use crate::{
@@ -186,6 +187,7 @@ impl Shared {
         self.leave(&created, sent);
         match created {
             Ok(()) => {
+                fail_point::reach("launcher.created");
                 let mut state = self.state();
                 state.quotas.has_room(&place.namespace);
                 if let Some(report) = state.pods.created(key, clock::now()) {

@@ -1,0 +1,218 @@
+//! Steps in pods: several launchers of one cluster, and what becomes of runs when a launcher, a scheduler or a server is killed
+//! while pods are there. The control plane is real, its nodes are played, and they count what they start.
+
+use std::{collections::BTreeMap, fs};
+
+use futures::future::join_all;
+use windlass_proto::v1::{self, RunState, step::Work};
+use windlass_servers::{FakeNodes, Kubernetes};
+
+use crate::deployment::{Deployment, Kind, Program, eventually, submit, until_ended};
+
+/// How many steps of a run are beside each other.
+const WIDTH: u32 = 8;
+
+/// How many runs there are.
+const RUNS: usize = 3;
+
+/// How many attempts have been started when it happens: some of each run, and not half of all.
+const STARTED: usize = 10;
+
+/// How often a place is passed before the launcher is killed there.
+const PASSES: u32 = 2;
+
+/// An installation whose launchers make pods, in a namespace of its own.
+struct Stand {
+    deployment: Deployment,
+    nodes: &'static FakeNodes,
+    submitter: Program,
+    scheduler: Program,
+}
+
+impl Stand {
+    /// None where there are no programs of Kubernetes.
+    async fn start() -> Option<Self> {
+        if Kubernetes::is_missing() {
+            return None;
+        }
+        let kubernetes = Kubernetes::shared().await;
+        let (deployment, namespace, nodes) =
+            tokio::join!(Deployment::start(), kubernetes.namespace(), kubernetes.fake_nodes());
+        let clusters = format!(
+            "[clusters.default]\nkubeconfig = \"{}\"\nnamespace = \"{namespace}\"\n",
+            kubernetes.kubeconfig().display()
+        );
+        fs::write(deployment.file("clusters.toml"), clusters).expect("the file is written");
+        let (submitter, scheduler) = tokio::join!(
+            deployment.program(Kind::Submitter),
+            deployment.program_with(Kind::Scheduler, &["scheduler.lease_time=1s"], &[]),
+        );
+        Some(Self { deployment, nodes, submitter, scheduler })
+    }
+
+    /// A launcher, ready, with further variables.
+    async fn launcher_with(&self, environment: &[(&str, &str)]) -> Program {
+        let file =
+            format!("launcher.clusters_file={}", self.deployment.file("clusters.toml").display());
+        let settings = ["launcher.runtime=kubernetes", &file];
+        self.deployment.program_with(Kind::Launcher, &settings, environment).await
+    }
+
+    async fn launchers(&self, count: usize) -> Vec<Program> {
+        join_all((0..count).map(|_| self.launcher_with(&[]))).await
+    }
+
+    async fn submit(&self) -> Vec<String> {
+        let mut runs = Vec::new();
+        for _ in 0..RUNS {
+            runs.push(submit(&self.submitter, &diamond()).await);
+        }
+        runs
+    }
+
+    /// How often each attempt of these runs was started.
+    fn starts(&self, runs: &[String]) -> BTreeMap<[String; 3], u32> {
+        let all = self.nodes.attempt_starts().into_iter();
+        all.filter(|(it, _)| runs.contains(&it.run))
+            .map(|(it, count)| ([it.run, it.step, it.attempt], count))
+            .collect()
+    }
+
+    async fn until_started(&self, runs: &[String], count: usize) {
+        eventually(&format!("{count} attempts are started"), async || {
+            (self.starts(runs).len() >= count).then_some(())
+        })
+        .await;
+    }
+
+    /// Asserts that runs end as where nothing goes wrong: each step is done by its first attempt, which was started once.
+    async fn are_undisturbed(&self, runs: &[String]) {
+        for run_id in runs {
+            let run = until_ended(&self.submitter, run_id).await;
+            assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
+        }
+        let once = |run: &String| {
+            let run = run.clone();
+            (0..WIDTH + 2).map(move |step| ([run.clone(), format!("s{step}"), "1".to_owned()], 1))
+        };
+        assert_eq!(self.starts(runs), runs.iter().flat_map(once).collect());
+    }
+
+    /// Has runs do their work on three launchers, lets something happen in their midst, and asserts that no run is disturbed
+    /// by it and no launcher has ended.
+    async fn is_undisturbed_by(&self, fault: impl AsyncFnOnce()) {
+        let launchers = self.launchers(3).await;
+        let runs = self.submit().await;
+        self.until_started(&runs, STARTED).await;
+        fault().await;
+        self.are_undisturbed(&runs).await;
+        for launcher in &launchers {
+            assert!(!launcher.has_ended(), "a launcher has ended");
+            launcher.until_ready().await;
+        }
+    }
+}
+
+/// A first step, many beside each other, and a last one, each of which takes a moment.
+fn diamond() -> v1::Pipeline {
+    let name = |index| format!("s{index}");
+    let mut steps = vec![step(&name(0), Vec::new())];
+    steps.extend((1..=WIDTH).map(|index| step(&name(index), vec![name(0)])));
+    steps.push(step(&name(WIDTH + 1), (1..=WIDTH).map(name).collect()));
+    v1::Pipeline { name: "diamond".into(), steps, ..Default::default() }
+}
+
+fn step(name: &str, depends_on: Vec<String>) -> v1::Step {
+    let pod = v1::Pod {
+        annotations: [("fake/run-for".to_owned(), "500ms".to_owned())].into(),
+        node_selector: [("type".to_owned(), "fake".to_owned())].into(),
+        ..Default::default()
+    };
+    let task = v1::Task {
+        command: vec!["true".into()],
+        image: "example.com/work:1".into(),
+        pod: Some(Box::new(pod)),
+        ..Default::default()
+    };
+    v1::Step {
+        name: name.to_owned(),
+        depends_on,
+        work: Some(Work::Task(Box::new(task))),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn launchers_of_one_cluster_do_the_work_together() {
+    let Some(stand) = Stand::start().await else { return };
+    stand.is_undisturbed_by(async || {}).await;
+}
+
+/// Has a launcher that is alone be killed where it passes a place, and two others take over.
+async fn survives(place: &str) {
+    let Some(stand) = Stand::start().await else { return };
+    let fail_point = format!("{place}:{PASSES}");
+    let doomed = stand.launcher_with(&[("WINDLASS_FAIL_POINT", &fail_point)]).await;
+    let runs = stand.submit().await;
+    let killed = async || doomed.has_ended().then_some(());
+    eventually(&format!("the launcher is killed at {place}"), killed).await;
+    let _heirs = stand.launchers(2).await;
+    stand.are_undisturbed(&runs).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_may_be_killed_between_a_command_and_its_pods() {
+    let places = ["fetched", "claimed", "created"];
+    join_all(places.map(async |it| survives(&format!("launcher.{it}")).await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_may_be_killed_between_pods_and_what_is_told_of_them() {
+    let places = ["started", "acked", "reporting", "reported"];
+    join_all(places.map(async |it| survives(&format!("launcher.{it}")).await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_several_launchers_is_killed_while_pods_run() {
+    let Some(stand) = Stand::start().await else { return };
+    let doomed = stand.launcher_with(&[]).await;
+    stand.is_undisturbed_by(async || doomed.kill()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_is_killed_while_pods_run() {
+    let Some(stand) = Stand::start().await else { return };
+    let mut heir = None;
+    stand
+        .is_undisturbed_by(async || {
+            stand.scheduler.kill();
+            let settings = ["scheduler.lease_time=1s"];
+            heir = Some(stand.deployment.program_with(Kind::Scheduler, &settings, &[]).await);
+        })
+        .await;
+    assert!(heir.is_some_and(|heir| !heir.has_ended()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_is_killed_and_loses_all_it_has_while_pods_run() {
+    let Some(stand) = Stand::start().await else { return };
+    let nats = &stand.deployment.nats;
+    stand
+        .is_undisturbed_by(async || {
+            nats.restart().await;
+            nats.wipe().await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn valkey_is_killed_while_pods_run() {
+    let Some(stand) = Stand::start().await else { return };
+    let redis = &stand.deployment.redis;
+    stand
+        .is_undisturbed_by(async || {
+            redis.kill();
+            redis.start_again().await;
+        })
+        .await;
+}
