@@ -7,4 +7,5 @@ mod life;
 mod limits;
 mod nodes;
 mod servers;
+mod settings;
 mod support;
