@@ -1,9 +1,13 @@
 //! Steps in pods: several launchers of one cluster, and what becomes of runs when a launcher, a scheduler or a server is killed
 //! while pods are there. The control plane is real, its nodes are played, and they count what they start.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, api::PostParams};
+use serde_json::json;
+use windlass_pipeline::file;
 use windlass_proto::v1::{self, RunState, step::Work};
 use windlass_servers::{FakeNodes, Kubernetes};
 
@@ -24,6 +28,7 @@ const PASSES: u32 = 2;
 /// An installation whose launchers make pods, in a namespace of its own.
 struct Stand {
     deployment: Deployment,
+    namespace: String,
     nodes: &'static FakeNodes,
     submitter: Program,
     scheduler: Program,
@@ -47,7 +52,7 @@ impl Stand {
             deployment.program(Kind::Submitter),
             deployment.program_with(Kind::Scheduler, &["scheduler.lease_time=1s"], &[]),
         );
-        Some(Self { deployment, nodes, submitter, scheduler })
+        Some(Self { deployment, namespace, nodes, submitter, scheduler })
     }
 
     /// A launcher, ready, with further variables.
@@ -215,4 +220,65 @@ async fn valkey_is_killed_while_pods_run() {
             redis.start_again().await;
         })
         .await;
+}
+
+/// What a program has that nobody else may have.
+const SECRET: &str = "correct-horse-battery-staple";
+
+/// What everybody may see, and is found where the other one is looked for.
+const PLAIN: &str = "ordinary-donkey-charger-clip";
+
+/// A pipeline whose only step has both.
+fn with_a_secret() -> v1::Pipeline {
+    let text = format!(
+        "name: p\nsteps:\n  a:\n    image: example.com/work:1\n    env: {{TOKEN: \"{{{{ vault.token }}}}\", PLAIN: {PLAIN}}}\n    \
+         pod: {{node_selector: {{type: fake}}}}\n"
+    );
+    file::parse(text.as_bytes(), &file::FileOptions::default()).expect("it is lawful")
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_secret_has_is_neither_on_the_bus_nor_in_the_store() {
+    let Some(stand) = Stand::start().await else { return };
+    let secret = json!({"metadata": {"name": "vault"}, "stringData": {"token": SECRET}});
+    let secret: Secret = serde_json::from_value(secret).expect("a secret");
+    let secrets = Api::namespaced(Kubernetes::shared().await.client(), &stand.namespace);
+    secrets.create(&PostParams::default(), &secret).await.expect("made");
+    let listener = async_nats::connect(stand.deployment.nats.url()).await.expect("connected");
+    let mut all = listener.subscribe(">").await.expect("subscribed");
+    listener.flush().await.expect("NATS has heard of it");
+    let launcher = stand.launcher_with(&[]).await;
+    let run = submit(&stand.submitter, &with_a_secret()).await;
+    let ended = until_ended(&stand.submitter, &run).await;
+    assert_eq!(ended.state(), RunState::Succeeded, "{ended:?}");
+    // All that was sent before has come when they have ended.
+    for program in [&launcher, &stand.scheduler, &stand.submitter] {
+        assert_eq!(program.end().await, Some(0));
+        assert!(!has(program.log().as_bytes(), SECRET), "the {:?} tells it", program.kind);
+    }
+    listener.drain().await.expect("drained");
+    let mut sent = Vec::new();
+    while let Some(message) = all.next().await {
+        sent.extend_from_slice(&message.payload);
+        sent.push(0);
+    }
+    let stored = files_below(stand.deployment.redis.directory());
+    assert!(has(&sent, &run), "what is sent was looked at");
+    assert!(has(&stored, PLAIN), "what is stored was looked at");
+    assert!(!has(&sent, SECRET), "it is on the bus");
+    assert!(!has(&stored, SECRET), "it is in the store");
+}
+
+/// All that is in the files below a directory.
+fn files_below(directory: &Path) -> Vec<u8> {
+    let entries = fs::read_dir(directory).expect("it is read").map(|it| it.expect("it is read"));
+    let contents = entries.map(|entry| match entry.path() {
+        path if path.is_dir() => files_below(&path),
+        path => fs::read(path).expect("it is read"),
+    });
+    contents.flatten().collect()
 }
