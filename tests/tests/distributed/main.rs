@@ -16,6 +16,7 @@ mod kills;
 mod limits;
 mod partitions;
 mod pods;
+mod prepared;
 mod readers;
 mod refusals;
 mod results;

@@ -1,7 +1,11 @@
 //! Steps in pods: several launchers of one cluster, and what becomes of runs when a launcher, a scheduler or a server is killed
 //! while pods are there. The control plane is real, its nodes are played, and they count what they start.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use futures::{StreamExt as _, future::join_all};
 use k8s_openapi::api::core::v1::Secret;
@@ -26,48 +30,54 @@ const STARTED: usize = 10;
 const PASSES: u32 = 2;
 
 /// An installation whose launchers make pods, in a namespace of its own.
-struct Stand {
-    deployment: Deployment,
-    namespace: String,
+pub(crate) struct Stand {
+    pub(crate) deployment: Deployment,
+    pub(crate) namespace: String,
     nodes: &'static FakeNodes,
-    submitter: Program,
+    pub(crate) submitter: Program,
     scheduler: Program,
 }
 
 impl Stand {
     /// None where there are no programs of Kubernetes.
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         if Kubernetes::is_missing() {
             return None;
         }
         let kubernetes = Kubernetes::shared().await;
         let (deployment, namespace, nodes) =
             tokio::join!(Deployment::start(), kubernetes.namespace(), kubernetes.fake_nodes());
-        let clusters = format!(
-            "[clusters.default]\nkubeconfig = \"{}\"\nnamespace = \"{namespace}\"\n",
-            kubernetes.kubeconfig().display()
-        );
-        fs::write(deployment.file("clusters.toml"), clusters).expect("the file is written");
         let (submitter, scheduler) = tokio::join!(
             deployment.program(Kind::Submitter),
             deployment.program_with(Kind::Scheduler, &["scheduler.lease_time=1s"], &[]),
         );
-        Some(Self { deployment, namespace, nodes, submitter, scheduler })
+        let stand = Self { deployment, namespace, nodes, submitter, scheduler };
+        stand.come_with(&kubernetes.kubeconfig());
+        Some(stand)
+    }
+
+    /// Has launchers that are started from now on come to the API server with this configuration.
+    pub(crate) fn come_with(&self, kubeconfig: &Path) {
+        let text = clusters(kubeconfig, &self.namespace);
+        fs::write(self.clusters_file(), text).expect("the file is written");
+    }
+
+    fn clusters_file(&self) -> PathBuf {
+        self.deployment.file("clusters.toml")
     }
 
     /// A launcher, ready, with further variables.
     async fn launcher_with(&self, environment: &[(&str, &str)]) -> Program {
-        let file =
-            format!("launcher.clusters_file={}", self.deployment.file("clusters.toml").display());
+        let file = format!("launcher.clusters_file={}", self.clusters_file().display());
         let settings = ["launcher.runtime=kubernetes", &file];
         self.deployment.program_with(Kind::Launcher, &settings, environment).await
     }
 
-    async fn launchers(&self, count: usize) -> Vec<Program> {
+    pub(crate) async fn launchers(&self, count: usize) -> Vec<Program> {
         join_all((0..count).map(|_| self.launcher_with(&[]))).await
     }
 
-    async fn submit(&self) -> Vec<String> {
+    pub(crate) async fn submit(&self) -> Vec<String> {
         let mut runs = Vec::new();
         for _ in 0..RUNS {
             runs.push(submit(&self.submitter, &diamond()).await);
@@ -91,7 +101,7 @@ impl Stand {
     }
 
     /// Asserts that runs end as where nothing goes wrong: each step is done by its first attempt, which was started once.
-    async fn are_undisturbed(&self, runs: &[String]) {
+    pub(crate) async fn are_undisturbed(&self, runs: &[String]) {
         for run_id in runs {
             let run = until_ended(&self.submitter, run_id).await;
             assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
@@ -118,6 +128,14 @@ impl Stand {
     }
 }
 
+/// A clusters file with one cluster.
+pub(crate) fn clusters(kubeconfig: &Path, namespace: &str) -> String {
+    format!(
+        "[clusters.default]\nkubeconfig = \"{}\"\nnamespace = \"{namespace}\"\n",
+        kubeconfig.display()
+    )
+}
+
 /// A first step, many beside each other, and a last one, each of which takes a moment.
 fn diamond() -> v1::Pipeline {
     let name = |index| format!("s{index}");
@@ -127,9 +145,19 @@ fn diamond() -> v1::Pipeline {
     v1::Pipeline { name: "diamond".into(), steps, ..Default::default() }
 }
 
+/// A step that takes a moment.
 fn step(name: &str, depends_on: Vec<String>) -> v1::Step {
+    step_that(("fake/run-for", "500ms"), name, depends_on)
+}
+
+/// A step whose pod does as its annotation says.
+pub(crate) fn step_that(
+    (key, value): (&str, &str),
+    name: &str,
+    depends_on: Vec<String>,
+) -> v1::Step {
     let pod = v1::Pod {
-        annotations: [("fake/run-for".to_owned(), "500ms".to_owned())].into(),
+        annotations: [(key.to_owned(), value.to_owned())].into(),
         node_selector: [("type".to_owned(), "fake".to_owned())].into(),
         ..Default::default()
     };
