@@ -261,7 +261,22 @@ impl Pods {
         self.pods.iter().filter(|(_, pod)| is_old(pod)).map(|(key, _)| *key).collect()
     }
 
-    /// Where these pods are, by run and namespace, and how many of that run there are in that namespace.
+    /// How many pods of a run there are in a namespace.
+    pub(super) fn count_in(&self, run: RunId, namespace: &str) -> usize {
+        let is_meant = |key: &AttemptKey, pod: &Pod| key.run == run && *pod.namespace == *namespace;
+        self.pods.iter().filter(|(key, pod)| is_meant(key, pod)).count()
+    }
+
+    /// Whether all pods of a run that have ended did so before any create that may still be under way.
+    pub(super) fn have_ended_long_ago(&self, run: RunId, now: Instant) -> bool {
+        let of_run = self.pods.iter().filter(|(key, _)| key.run == run);
+        of_run.map(|(_, pod)| &pod.stage).all(|stage| match stage {
+            Stage::Over { at, .. } => now.duration_since(*at) >= NEVER_AFTER,
+            Stage::Creating | Stage::Waiting(_) | Stage::Running | Stage::Going(_) => true,
+        })
+    }
+
+    /// Where these pods are, by run and namespace.
     pub(super) fn places(
         &self,
         keys: impl IntoIterator<Item = AttemptKey>,
@@ -301,6 +316,11 @@ pub(super) struct Retention {
 }
 
 impl Retention {
+    /// Whether all pods are kept alike.
+    pub(super) fn is_one_for_all(&self) -> bool {
+        self.succeeded == self.failed
+    }
+
     fn of(&self, has_succeeded: bool) -> (Duration, Option<u32>) {
         if has_succeeded { self.succeeded } else { self.failed }
     }
