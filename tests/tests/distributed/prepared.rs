@@ -173,11 +173,11 @@ async fn a_right_that_was_taken_away_is_named_with_the_rule_that_gives_it_back()
     assert_eq!(code, 0);
     let account = visitor.with("account", &visitor.service_account().await);
     let roles: Api<Role> = Api::namespaced(kubernetes.client(), &namespace);
-    let rules = json!({"rules": [
+    let without_watch = json!({"rules": [
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "delete", "deletecollection"]},
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     ]});
-    let taken = roles.patch(WINDLASS, &PatchParams::default(), &Patch::Merge(rules)).await;
+    let taken = roles.patch(WINDLASS, &PatchParams::default(), &Patch::Merge(without_watch)).await;
     taken.expect("changed");
     // Who may do what is known to the API server a moment later.
     let report = eventually("a right is missing", async || {

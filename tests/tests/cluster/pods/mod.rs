@@ -1,11 +1,12 @@
 //! Attempts as pods: schedulers and launchers in this process, a real control plane, nodes that are played, and all that befalls
-//! them.
+//! them; in `real`, nodes that run containers.
 
 mod faults;
 mod hands;
 mod life;
 mod limits;
 mod nodes;
+mod real;
 mod servers;
 mod settings;
 mod support;
