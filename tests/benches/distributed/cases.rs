@@ -10,9 +10,10 @@ use windlass_tests::pipelines::{self, Dependencies, chain, wide};
 use crate::{
     ceiling::{self, Ceiling},
     counters::{Counters, Counting},
+    figures::{Aim, Percentiles, as_f64, figure, per},
     installation::{Installation, Layout},
-    latency::{self, Percentiles},
-    report::{Aim, as_f64, figure, per, processor, processor_by_kind, title},
+    latency,
+    report::{processor, processor_by_kind, title},
     runs::{self, Witness},
 };
 

@@ -1,20 +1,16 @@
 //! What the machine and the servers count: read before and after, so that the difference is what a case took.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    str::FromStr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use windlass_servers::processor_seconds;
 
-use crate::installation::{Installation, NAME};
+use crate::{
+    installation::{Installation, NAME},
+    processes::{self, children, http_get},
+};
 
 /// Where what is counted of a process is kept, for this process.
 pub(crate) const BENCH: &str = "bench";
@@ -116,11 +112,8 @@ impl<'a> Counting<'a> {
         all.extend(installation.programs.iter().map(|it| (it.kind, it.id())));
         let mut peaks = BTreeMap::new();
         for (kind, id) in all {
-            let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
             let peak: &mut f64 = peaks.entry(kind).or_default();
-            *peak = peak.max(kib.context("the kernel tells")? / 1024.0);
+            *peak = peak.max(processes::peak_memory(id)?);
         }
         Ok(peaks)
     }
@@ -164,20 +157,11 @@ impl Counters {
 
 /// The servers that this process has started.
 fn servers() -> anyhow::Result<Vec<(&'static str, u32)>> {
-    let own = std::process::id().to_string();
     let mut servers = Vec::new();
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some((name, fields)) = stat.split_once(") ") else { continue };
-        if fields.split(' ').nth(1) != Some(&own) {
-            continue;
-        }
-        match name.split_once('(').map(|(_, name)| name) {
-            Some("nats-server") => servers.push(("nats", id)),
-            Some("valkey-server" | "redis-server") => servers.push(("redis", id)),
+    for (name, id) in children()? {
+        match name.as_str() {
+            "nats-server" => servers.push(("nats", id)),
+            "valkey-server" | "redis-server" => servers.push(("redis", id)),
             _ => {}
         }
     }
@@ -187,15 +171,4 @@ fn servers() -> anyhow::Result<Vec<(&'static str, u32)>> {
 
 fn field<T: FromStr>(info: &str, name: &str) -> Option<T> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.trim().parse().ok()
-}
-
-/// The body of an answer 200. Asks as HTTP/1.0 does, so that the answer comes in one piece.
-pub(crate) fn http_get(address: &str, path: &str) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head")?;
-    ensure!(head.split(' ').nth(1) == Some("200"), "{path}: {head}");
-    Ok(body.to_owned())
 }

@@ -1,32 +1,14 @@
 //! An installation as an operator would start it: NATS, Redis or Valkey, and the four services, each a process.
 
-use std::{
-    env,
-    io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{env, path::Path, process::Command, time::Duration};
 
-use anyhow::{Context as _, bail, ensure};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use serde_json::Value;
+use anyhow::Context as _;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 use windlass_proto::v1::run_service_client::RunServiceClient;
 use windlass_servers::{NatsServer, RedisServer};
-use windlass_store::{RedisConfig, RedisStore, ShareRequest, Store as _};
 
-/// How long anything may take before a run.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// How often to look whether it has happened.
-const LOOK: Duration = Duration::from_millis(50);
+use crate::{processes::Program, shares::until_shared};
 
 /// The first token of subjects, streams and keys.
 pub(crate) const NAME: &str = "windlass";
@@ -75,7 +57,7 @@ impl Installation {
         for program in &mut programs {
             program.until_ready().await?;
         }
-        until_shared(&redis, layout.replicas).await?;
+        until_shared(&redis, "scheduler", layout.replicas, PARTITIONS).await?;
         Ok(Self { nats, monitor, redis, programs, _directory: directory })
     }
 
@@ -137,119 +119,4 @@ fn settings(
 fn monitor_address(log: &str) -> Option<String> {
     let line = log.lines().find(|line| line.contains("Starting http monitor on "))?;
     Some(line.rsplit_once(' ')?.1.to_owned())
-}
-
-/// Waits until so many schedulers have fair shares of all partitions.
-async fn until_shared(redis: &RedisServer, schedulers: usize) -> anyhow::Result<()> {
-    let config = RedisConfig { partitions: PARTITIONS, ..RedisConfig::new(redis.url()) };
-    let (store, _) = RedisStore::open(&config).await?;
-    // One that leaves and was never there only looks.
-    let look = ShareRequest {
-        group: "scheduler".into(),
-        member: "benchmark".into(),
-        leaving: true,
-        ttl: Duration::from_secs(1),
-        acquire: Vec::new(),
-        release: Vec::new(),
-    };
-    let begin = Instant::now();
-    loop {
-        let shares = store.share(&look).await?;
-        let held = |member: &String| shares.leases.values().filter(|it| *it == member).count();
-        let counts: Vec<usize> = shares.members.iter().map(held).collect();
-        let all: usize = counts.iter().sum();
-        let fair = counts.iter().max().zip(counts.iter().min()).is_some_and(|(a, b)| a - b <= 1);
-        if counts.len() == schedulers && all == PARTITIONS as usize && fair {
-            return Ok(());
-        }
-        ensure!(begin.elapsed() < PATIENCE, "partitions are not shared: {shares:?}");
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// One of the programs.
-pub(crate) struct Program {
-    pub(crate) kind: &'static str,
-    child: Child,
-    told: mpsc::Receiver<String>,
-    clients: Option<String>,
-}
-
-impl Program {
-    fn start(kind: &'static str, settings: &[String]) -> anyhow::Result<Self> {
-        let mut command = Command::new(path(kind)?);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        command.args(["--log-format", "json"]);
-        let mut child = command.stderr(Stdio::piped()).spawn()?;
-        let stderr = child.stderr.take().context("it is piped")?;
-        let (tell, told) = mpsc::channel();
-        // Reads on when nobody listens any more, so that the program never waits for its log.
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let _ = tell.send(line);
-            }
-        });
-        Ok(Self { kind, child, told, clients: None })
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Waits until its port for operators answers that it is ready.
-    async fn until_ready(&mut self) -> anyhow::Result<()> {
-        let serves = matches!(self.kind, "submitter" | "streamer");
-        let (begin, mut operators, mut last) = (Instant::now(), None, String::new());
-        while operators.is_none() || serves && self.clients.is_none() {
-            let Ok(line) = self.told.recv_timeout(PATIENCE) else {
-                bail!("the {} does not say where it listens, but at last: {last}", self.kind);
-            };
-            last = line;
-            // What is said before there is a log is for people.
-            let line: Value = serde_json::from_str(&last).unwrap_or_default();
-            let address = line["fields"]["address"].as_str().map(str::to_owned);
-            match line["fields"]["message"].as_str() {
-                Some(message) if message.starts_with("clients") => self.clients = address,
-                Some(message) if message.starts_with("operators") => operators = address,
-                _ => {}
-            }
-        }
-        let operators = operators.context("found above")?;
-        while crate::counters::http_get(&operators, "/readyz").is_err() {
-            ensure!(begin.elapsed() < PATIENCE, "the {} does not become ready", self.kind);
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(())
-    }
-
-    /// The lines of its log that warn of something.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let warns = |line: &String| {
-            serde_json::from_str::<Value>(line)
-                .is_ok_and(|line| matches!(line["level"].as_str(), Some("WARN" | "ERROR")))
-        };
-        self.told.try_iter().filter(warns).collect()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // One that has ended by itself needs no signal.
-        if let Ok(id) = self.child.id().try_into() {
-            let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
-        }
-        let _ = self.child.wait();
-    }
-}
-
-fn path(kind: &str) -> anyhow::Result<PathBuf> {
-    Ok(PathBuf::from(match kind {
-        "submitter" => env!("CARGO_BIN_EXE_windlass-submitter-under-test"),
-        "scheduler" => env!("CARGO_BIN_EXE_windlass-scheduler-under-test"),
-        "launcher" => env!("CARGO_BIN_EXE_windlass-launcher-under-test"),
-        "streamer" => env!("CARGO_BIN_EXE_windlass-streamer-under-test"),
-        other => bail!("there is no program {other}"),
-    }))
 }

@@ -13,6 +13,7 @@ use windlass_proto::v1::{self, AttemptPhase, command::Command as Body, event::Ev
 
 use crate::{
     ceiling::{RAW, SCRIPT, redis_of, stream_of},
+    figures::Percentiles,
     installation::{Installation, NAME},
 };
 
@@ -21,36 +22,6 @@ const BARE_STEPS: u32 = 1000;
 
 /// An end is told in whole milliseconds, what is beyond them cut off: that is half of one on average.
 const CUT_OFF: Duration = Duration::from_micros(500);
-
-/// Durations, sorted.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Percentiles(Vec<Duration>);
-
-impl Percentiles {
-    /// In milliseconds: the value that this share of all is not above.
-    pub(crate) fn at(&self, share: f64) -> f64 {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_sign_loss,
-            reason = "a share of a length"
-        )]
-        let place = (self.0.len() as f64 * share) as usize;
-        let found = self.0.get(place.min(self.0.len().saturating_sub(1)));
-        found.map_or(f64::NAN, |it| it.as_secs_f64() * 1e3)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl FromIterator<Duration> for Percentiles {
-    fn from_iter<T: IntoIterator<Item = Duration>>(durations: T) -> Self {
-        let mut durations: Vec<_> = durations.into_iter().collect();
-        durations.sort_unstable();
-        Self(durations)
-    }
-}
 
 /// What was heard.
 #[derive(Debug, Default)]

@@ -11,10 +11,16 @@
 mod cases;
 mod ceiling;
 mod counters;
+#[path = "../shared/figures.rs"]
+mod figures;
 mod installation;
 mod latency;
+#[path = "../shared/processes.rs"]
+mod processes;
 mod report;
 mod runs;
+#[path = "../shared/shares.rs"]
+mod shares;
 
 use anyhow::{Context as _, bail};
 
@@ -53,10 +59,10 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(chosen: &[(&str, usize)]) -> anyhow::Result<()> {
-    println!("{}", report::machine());
+    println!("{}", figures::machine());
     println!("Windlass {}, {}", env!("CARGO_PKG_VERSION"), installation::versions()?);
     for (name, size) in chosen {
-        let before = report::load();
+        let before = figures::load();
         match *name {
             "wide" => cases::of_a_wide_run(*size).await,
             "replicas" => cases::of_more_replicas(*size).await,
@@ -65,7 +71,7 @@ async fn measure(chosen: &[(&str, usize)]) -> anyhow::Result<()> {
             _ => cases::of_many_runs(*size, FEW).await,
         }
         .with_context(|| format!("case `{name}`"))?;
-        println!("  load average before: {before}, after: {}", report::load());
+        println!("  load average before: {before}, after: {}", figures::load());
     }
     Ok(())
 }

@@ -63,6 +63,11 @@ impl Calls {
             else {
                 continue;
             };
+            // It counts by methods, and both have one.
+            let verb = match (verb, label("scope").as_deref()) {
+                (Verb::Delete, Some("namespace" | "cluster")) => Verb::DeleteCollection,
+                _ => verb,
+            };
             // It writes large numbers as 1.234567e+06.
             let count = count.parse::<f64>().expect("a count is a number");
             #[expect(clippy::cast_sign_loss, reason = "a count is not negative")]
@@ -166,10 +171,14 @@ mod tests {
 apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="pods",scope="resource",subresource="",verb="POST",version="v1"} 3
 apiserver_request_total{code="409",component="apiserver",dry_run="",group="",resource="pods",scope="resource",subresource="",verb="POST",version="v1"} 1
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",scope="resource",subresource="status",verb="PATCH",version="v1"} 1.5e+06
+apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",scope="resource",subresource="",verb="DELETE",version="v1"} 5
+apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",scope="namespace",subresource="",verb="DELETE",version="v1"} 2
 "#;
         let calls = Calls::from_metrics(metrics);
         assert_eq!(calls.of(Verb::Create, "pods"), 4);
         assert_eq!(calls.of(Verb::Patch, "pods/status"), 1_500_000);
-        assert_eq!(calls.all(), 1_500_004);
+        assert_eq!(calls.of(Verb::Delete, "pods"), 5);
+        assert_eq!(calls.of(Verb::DeleteCollection, "pods"), 2);
+        assert_eq!(calls.all(), 1_500_011);
     }
 }
