@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::PostParams};
 use serde_json::json;
 use windlass_pipeline::file;
-use windlass_proto::v1::{self, RunState, step::Work};
+use windlass_proto::v1::{self, AttemptState, RunState, step::Work};
 use windlass_servers::{FakeNodes, Kubernetes};
 
 use crate::deployment::{Deployment, Kind, Program, eventually, submit, until_ended};
@@ -106,11 +106,29 @@ impl Stand {
             let run = until_ended(&self.submitter, run_id).await;
             assert_eq!(run.state(), RunState::Succeeded, "{run:?}");
         }
+        for run_id in runs {
+            assert_eq!(self.failures(run_id).await, Vec::<String>::new());
+        }
         let once = |run: &String| {
             let run = run.clone();
             (0..WIDTH + 2).map(move |step| ([run.clone(), format!("s{step}"), "1".to_owned()], 1))
         };
         assert_eq!(self.starts(runs), runs.iter().flat_map(once).collect());
+    }
+
+    /// What went wrong with attempts of a run whose steps have succeeded.
+    async fn failures(&self, run_id: &str) -> Vec<String> {
+        let mut failures = Vec::new();
+        for step in 0..WIDTH + 2 {
+            let step = format!("s{step}");
+            let request =
+                v1::ListAttemptsRequest { run_id: run_id.to_owned(), step, ..Default::default() };
+            let attempts = self.submitter.runs().list_attempts(request).await.expect("listed");
+            let failed = attempts.into_inner().attempts.into_iter();
+            let failed = failed.filter(|it| it.state() != AttemptState::Succeeded);
+            failures.extend(failed.map(|it| format!("{:?}: {}", it.reason(), it.message)));
+        }
+        failures
     }
 
     /// Has runs do their work on three launchers, lets something happen in their midst, and asserts that no run is disturbed

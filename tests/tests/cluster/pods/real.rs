@@ -97,7 +97,12 @@ const BAD: [Bad; 11] = [
         "more memory than it may",
     ),
     ("wordless", r#"{command: ["true"], outputs: [rows]}"#, "OutputInvalid", "rows"),
-    ("talkative", r#"{run: "seq 10000 > $WINDLASS_OUTPUT", outputs: [rows]}"#, "OutputInvalid", ""),
+    (
+        "talkative",
+        r#"{run: "seq 10000 > $WINDLASS_OUTPUT", outputs: [rows]}"#,
+        "OutputInvalid",
+        "4096 bytes",
+    ),
     ("unheard-of", "{command: [no-such-program]}", "CannotStart", "no-such-program"),
     (
         "unready",

@@ -111,6 +111,14 @@ impl Pods {
         }
         pod.created_at = pod.created_at.or_else(|| observed.created_at());
         let was_living = pod.is_living();
+        if pod.shard != shard {
+            // It was there already, made by another launcher, when it was to be created here.
+            if was_living {
+                self.living.remove(pod.shard, &pod.namespace);
+                self.living.add(shard, &pod.namespace);
+            }
+            pod.shard = shard;
+        }
         let acts = advance(key, pod, judgement, observed, now, at);
         if let Stage::Over { is_dead, .. } = &mut pod.stage {
             *is_dead |= is_dead_now(observed);
@@ -179,9 +187,11 @@ impl Pods {
         acts
     }
 
-    /// The pods of a namespace that were seen.
-    pub(super) fn seen_in(&self, namespace: &str) -> BTreeSet<AttemptKey> {
-        let seen = |pod: &Pod| *pod.namespace == *namespace && !pod.uid.is_empty();
+    /// The pods of a namespace that were seen, those of some shards: others are not in a list of these.
+    pub(super) fn seen_in(&self, namespace: &str, shards: &BTreeSet<u32>) -> BTreeSet<AttemptKey> {
+        let seen = |pod: &Pod| {
+            *pod.namespace == *namespace && !pod.uid.is_empty() && shards.contains(&pod.shard)
+        };
         self.pods.iter().filter(|(_, pod)| seen(pod)).map(|(key, _)| *key).collect()
     }
 

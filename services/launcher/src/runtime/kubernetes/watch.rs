@@ -60,7 +60,7 @@ async fn follow(shared: &Arc<Shared>, namespace: &str, shards: BTreeSet<u32>) {
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => {
-                known = shared.state().pods.seen_in(namespace);
+                known = shared.state().pods.seen_in(namespace, &shards);
                 listed.clear();
             }
             Ok(Event::InitApply(pod)) => listed.extend(shared.seen(&pod)),

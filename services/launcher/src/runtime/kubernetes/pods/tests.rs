@@ -159,15 +159,36 @@ fn a_pod_that_somebody_deletes_fails_and_says_what_it_waited_for() {
 #[test]
 fn a_list_without_a_pod_that_was_seen_before_it_tells_its_loss_and_spares_those_that_are_new() {
     let mut pods = created();
-    let known = pods.seen_in("work");
+    let known = pods.seen_in("work", &[3].into());
     assert_eq!(known, BTreeSet::new(), "it was created and not seen");
     assert_eq!(pods.unlisted("work", &known, &BTreeSet::new(), NOW, Instant::now()), []);
     see(&mut pods, &pod("1", &running()));
-    let known = pods.seen_in("work");
+    let known = pods.seen_in("work", &[3].into());
     assert_eq!(pods.unlisted("work", &known, &known, NOW, Instant::now()), []);
     let phases = told(pods.unlisted("work", &known, &BTreeSet::new(), NOW, Instant::now()));
     assert_eq!(phases.iter().map(reason).collect::<Vec<_>>(), [FailureReason::Lost]);
     assert_eq!((pods.living().total(), pods.keys()), (0, vec![]));
+}
+
+#[test]
+fn a_list_of_some_shards_tells_nothing_of_pods_in_others() {
+    let mut pods = created();
+    see(&mut pods, &pod("1", &running()));
+    // Its shard is being given up: it is known until no create is under way there.
+    assert_eq!(pods.seen_in("work", &[1, 2].into()), BTreeSet::new());
+}
+
+#[test]
+fn a_pod_that_was_there_already_is_in_the_shard_that_it_was_made_in() {
+    let mut pods = Pods::default();
+    pods.begin(attempt(), Place { shard: 5, ..place() }, Instant::now());
+    see(&mut pods, &pod("1", &running()));
+    pods.not_created(attempt());
+    assert_eq!(pods.seen_in("work", &[5].into()), BTreeSet::new());
+    pods.keep_shards(&[3].into());
+    assert_eq!((pods.keys(), pods.living().total()), (vec![attempt()], 1));
+    pods.keep_shards(&[5].into());
+    assert_eq!((pods.keys(), pods.living().total()), (vec![], 0));
 }
 
 #[test]
