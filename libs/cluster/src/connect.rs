@@ -14,6 +14,9 @@ use crate::{config::ClusterConfig, failure::causes};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take to be sent.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long nothing need be heard of an API server: longer than any watch of a launcher lasts, which is ended by the server.
+const READ_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a program may take that the kubeconfig names for credentials: somebody may have to log in.
 const PLUGIN_TIMEOUT: Duration = Duration::from_mins(2);
 /// What API servers write into their audit logs.
@@ -82,8 +85,8 @@ pub enum ConnectError {
 /// 2. the service account of the pod that this program runs in, unless a context is configured: a service account has none;
 /// 3. the kubeconfig files that `KUBECONFIG` names, or `~/.kube/config`.
 ///
-/// A connection must come about within 5 s, and a request be sent within 30 s. How long an answer may take is for who asks:
-/// a watch lasts. Nothing is tried again here, so that who has a budget hears of each refusal.
+/// A connection must come about within 5 s, and a request be sent within 30 s. A connection on which nothing is heard for 45 s is
+/// given up: watches must be asked for so that they end, or say something, within that time. Nothing is tried again here, so that who has a budget hears of each refusal.
 pub async fn connect(config: &ClusterConfig) -> Result<Client, ConnectError> {
     client(config, resolve(config).await?).await
 }
@@ -96,7 +99,9 @@ pub(crate) async fn resolve(config: &ClusterConfig) -> Result<Config, ConnectErr
     }
     resolved.connect_timeout = Some(CONNECT_TIMEOUT);
     resolved.write_timeout = Some(WRITE_TIMEOUT);
-    resolved.read_timeout = None;
+    resolved.read_timeout = Some(READ_TIMEOUT);
+    // From when a request was sent, and not from when its connection was used before.
+    resolved.reset_reader_on_write = true;
     resolved.default_retry = false;
     resolved.headers.push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
     Ok(resolved)

@@ -149,7 +149,8 @@ impl<R: Runtime> Intake<R> {
         }
     }
 
-    /// Waits for commands for which there is room, at most so many, and tells for how many attempts there is.
+    /// Waits for commands for which there is room, at most so many, and tells for how many attempts there is. Several commands that
+    /// are taken at once may name more than that: a runtime that carries out several at once declines what is too much.
     async fn take(
         &self,
         subject: Subject,
@@ -160,9 +161,8 @@ impl<R: Runtime> Intake<R> {
             Subject::Launch { .. } => self.launches.attempts.runtime.room().await,
             _ => usize::MAX,
         };
-        // Room is told for all commands that are taken at once: where it is counted, they are taken one by one.
-        let limit = if room == usize::MAX { most } else { 1 };
-        Ok((consumer.fetch(limit).await?, room))
+        // Each command names one attempt at least.
+        Ok((consumer.fetch(most.min(room)).await?, room))
     }
 
     async fn serve_one(

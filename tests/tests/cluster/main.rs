@@ -1,5 +1,6 @@
 //! Several schedulers and launchers beside each other, in one process, on a bus and a store they share: what becomes of
-//! partitions, timers and records, whoever comes, goes or dies. Attempts are simulated, and their starts are counted.
+//! partitions, timers and records, whoever comes, goes or dies. Attempts are simulated, or pods of nodes that are played, and their
+//! starts are counted.
 
 mod clusters;
 mod damage;

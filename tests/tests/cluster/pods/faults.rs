@@ -100,6 +100,24 @@ async fn watches_that_are_cut_miss_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn requests_that_nobody_ever_answers_are_given_up_and_sent_again() {
+    let Some(ground) = Ground::shared().await else { return };
+    ground.gate.add(Rule::new(Fault::Silence).verb(Verb::Create).times(5));
+    let _launcher = ground.launcher();
+    let run = ground.cluster.submit(wide(20, &[])).await;
+    ground.succeeds(run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_falls_silent_is_begun_anew() {
+    let Some(ground) = Ground::shared().await else { return };
+    ground.gate.add(Rule::new(Fault::Silence).verb(Verb::Watch).times(1));
+    let _launcher = ground.launcher();
+    let run = ground.cluster.submit(wide(5, &[])).await;
+    ground.succeeds(run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_reaches_pods_whose_creates_nobody_answered() {
     let Some(ground) = Ground::shared().await else { return };
     let _launcher = ground.launcher();

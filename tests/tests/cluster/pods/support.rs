@@ -1,10 +1,11 @@
 //! A control plane with what runs on it, and pipelines for it.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, Config, api::ListParams, config::Kubeconfig};
+use kube::{Api, Client, api::ListParams};
 use tokio::sync::mpsc;
+use windlass_cluster::ClusterConfig;
 use windlass_engine::record::{AttemptEnd, AttemptRecord, RunState, StepIndex};
 use windlass_launcher::{
     Launcher,
@@ -74,7 +75,9 @@ impl<'a> Ground<'a> {
         let kubeconfig = self.gate.kubeconfig();
         Service::start(move |stop| async move {
             let (reports, reported) = mpsc::unbounded_channel();
-            let client = client(&kubeconfig);
+            let cluster =
+                ClusterConfig { kubeconfig: Some(kubeconfig), ..ClusterConfig::default() };
+            let client = windlass_cluster::connect(&cluster).await.expect("a client");
             let runtime = KubernetesRuntime::new(client, config, reports.clone());
             let launcher = Launcher {
                 partitions: PARTITIONS,
@@ -153,15 +156,6 @@ impl<'a> Ground<'a> {
             other => panic!("{other:?}"),
         }
     }
-}
-
-/// A client of the gate, which lives as long as the launcher's own runtime.
-fn client(kubeconfig: &Path) -> Client {
-    let file = Kubeconfig::read_from(kubeconfig).expect("it is read");
-    let server = file.clusters[0].cluster.as_ref().and_then(|it| it.server.clone());
-    let mut config = Config::new(server.expect("it has one").parse().expect("an address"));
-    config.default_retry = false;
-    Client::try_from(config).expect("a client")
 }
 
 pub(super) fn phase_of(pod: &Pod) -> &str {
