@@ -5,14 +5,12 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use serde::Deserialize as _;
 use toml::{Table, Value};
 use windlass_pipeline::name::wrong_cluster_name;
+use windlass_pod::suggest::nearest;
 
 use super::{ClusterConfig, Problem, is_label};
 
 /// What all sections begin with: `[clusters.NAME]`.
 const CLUSTERS: &str = "clusters";
-
-/// From here on (of 1) two keys are similar.
-const SIMILAR: f64 = 0.75;
 
 /// The keys of a cluster.
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -89,11 +87,4 @@ fn cluster(name: &str, section: Value, problems: &mut Vec<Problem>) -> Option<Cl
     }
     let cluster = ClusterConfig::deserialize(section).ok()?;
     Some(ClusterConfig { name: name.to_owned(), ..cluster })
-}
-
-/// The key that was probably meant.
-fn nearest<'a>(wrong: &str, keys: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let similar = keys.into_iter().map(|key| (strsim::jaro_winkler(wrong, key), key));
-    let best = similar.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.filter(|(similarity, _)| *similarity > SIMILAR).map(|(_, key)| key)
 }

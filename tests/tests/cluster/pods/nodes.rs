@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use windlass_proto::id::RunId;
-use windlass_servers::{FakeNodes, Kubernetes};
+use windlass_servers::FakeNodes;
 use windlass_tests::waiting;
 
 use super::{
     hands::{delete, patient, until_first_attempt_is_over},
-    support::{Ground, pipeline, pod},
+    support::{Ground, own_control_plane, pipeline, pod},
 };
 use crate::support::eventually;
 
@@ -25,10 +25,7 @@ async fn on_a_node_of_its_own(ground: &Ground<'_>) -> (FakeNodes, String, RunId)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_of_a_node_that_is_removed_are_lost_and_tried_again() {
-    if Kubernetes::is_missing() {
-        return;
-    }
-    let kubernetes = Kubernetes::start().await;
+    let Some(kubernetes) = own_control_plane().await else { return };
     let ground = Ground::on(&kubernetes).await;
     let _launcher = ground.launcher();
     let (nodes, node, run) = on_a_node_of_its_own(&ground).await;
@@ -45,10 +42,7 @@ async fn pods_of_a_node_that_is_removed_are_lost_and_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_silent_has_its_pods_until_it_is_known_that_they_have_ended() {
-    if Kubernetes::is_missing() {
-        return;
-    }
-    let kubernetes = Kubernetes::start().await;
+    let Some(kubernetes) = own_control_plane().await else { return };
     let ground = Ground::on(&kubernetes).await;
     let _launcher = ground.launcher();
     let (nodes, node, run) = on_a_node_of_its_own(&ground).await;

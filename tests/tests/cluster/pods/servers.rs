@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use windlass_servers::Kubernetes;
-
-use super::support::{Ground, wide};
+use super::support::{Ground, own_control_plane, wide};
 use crate::support::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_is_killed_stays_away_and_comes_back_costs_time_alone() {
-    if Kubernetes::is_missing() {
-        return;
-    }
-    let kubernetes = Kubernetes::start().await;
+    let Some(kubernetes) = own_control_plane().await else { return };
     let ground = Ground::on(&kubernetes).await;
     let _launcher = ground.launcher();
     let run = ground.cluster.submit(wide(40, &[("run-for", "1s")])).await;
@@ -26,10 +21,7 @@ async fn an_api_server_that_is_killed_stays_away_and_comes_back_costs_time_alone
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_that_are_compacted_away_are_listed_anew() {
-    if Kubernetes::is_missing() {
-        return;
-    }
-    let kubernetes = Kubernetes::start().await;
+    let Some(kubernetes) = own_control_plane().await else { return };
     let ground = Ground::on(&kubernetes).await;
     let _launcher = ground.launcher();
     let run = ground.cluster.submit(wide(20, &[("run-for", "3s")])).await;

@@ -40,6 +40,14 @@ impl Ground<'static> {
     }
 }
 
+/// A control plane that the test may harm; none where there are no programs of Kubernetes.
+pub(super) async fn own_control_plane() -> Option<Kubernetes> {
+    if Kubernetes::is_missing() {
+        return None;
+    }
+    Some(Kubernetes::start().await)
+}
+
 impl<'a> Ground<'a> {
     /// On a control plane that the test may harm.
     pub(super) async fn on(kubernetes: &'a Kubernetes) -> Self {

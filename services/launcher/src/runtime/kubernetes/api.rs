@@ -106,12 +106,20 @@ impl PodApi {
             .header("accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
             .body(body)
             .map_err(|error| Refusal::Invalid(error.to_string()))?;
-        match timeout(ANSWER, self.client.request_text(request)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(Error::Api(status))) => Err(refusal::of_status(&status)),
-            Ok(Err(error)) => Err(busy(error.to_string())),
-            Err(_) => Err(busy(ApiError::Late.to_string())),
+        match answer(self.client.request_text(request)).await {
+            Ok(_) => Ok(()),
+            Err(ApiError::Client(Error::Api(status))) => Err(refusal::of_status(&status)),
+            Err(error) => Err(busy(error.to_string())),
         }
+    }
+
+    /// A pod as it is now; none where there is none of this name.
+    pub(super) async fn get(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<ObservedPod>, ApiError> {
+        answer(self.pods(namespace).get_opt(name)).await
     }
 
     /// Has a pod end, with the time that it has for that, and removed then. One that is not there is no error.
@@ -121,12 +129,11 @@ impl PodApi {
         let params = DeleteParams { preconditions, ..DeleteParams::default() };
         let pods: Api<PartialObjectMeta<Pod>> =
             Api::namespaced(self.client.clone(), &found.namespace);
-        let deleted = timeout(ANSWER, pods.delete(&found.name, &params)).await;
-        match deleted.map_err(|_| ApiError::Late)? {
+        match answer(pods.delete(&found.name, &params)).await {
             Ok(_) => Ok(()),
             // Gone, or another one of this name, which is not meant.
-            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(ApiError::Client(Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -145,15 +152,12 @@ impl PodApi {
             .limit(REMOVED_AT_ONCE);
         let how = DeleteParams::default();
         loop {
-            let removed = timeout(ANSWER, pods.delete_collection(&how, &params))
-                .await
-                .map_err(|_| ApiError::Late)?;
-            let some_are_left = match removed {
+            let some_are_left = match answer(pods.delete_collection(&how, &params)).await {
                 Ok(either) => either.left().is_some_and(|list| {
                     list.metadata.continue_.is_some_and(|token| !token.is_empty())
                 }),
-                Err(Error::Api(status)) if status.code == 404 => false,
-                Err(error) => return Err(error.into()),
+                Err(ApiError::Client(Error::Api(status))) if status.code == 404 => false,
+                Err(error) => return Err(error),
             };
             if !some_are_left {
                 return Ok(());
@@ -178,9 +182,14 @@ impl PodApi {
             steps.join(",")
         );
         let params = ListParams::default().labels(&labels);
-        let list = timeout(ANSWER, pods.list(&params)).await.map_err(|_| ApiError::Late)??;
+        let list = answer(pods.list(&params)).await?;
         Ok(list.items.into_iter().filter_map(|pod| found(namespace, pod)).collect())
     }
+}
+
+/// Waits for an answer, and not for ever.
+async fn answer<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
+    Ok(timeout(ANSWER, asked).await.map_err(|_| ApiError::Late)??)
 }
 
 fn found(namespace: &str, pod: PartialObjectMeta<Pod>) -> Option<Found> {

@@ -8,7 +8,6 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::Error;
 use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 use windlass_engine::{
@@ -20,7 +19,7 @@ use windlass_pod::{label, manifest};
 use windlass_proto::v1;
 use windlass_service::fail_point;
 
-use super::{Shared, State, api::ANSWER, pace::Answer, pods::Place, refusal::Refusal, tell_once};
+use super::{Shared, State, pace::Answer, pods::Place, refusal::Refusal, tell_once};
 use crate::{
     clock,
     runtime::{AttemptKey, AttemptSpec, Report},
@@ -28,6 +27,18 @@ use crate::{
 
 /// How long to wait for a namespace or an account that may be about to be made.
 const WAIT_FOR_MISSING: Duration = Duration::from_millis(250);
+
+/// Where an attempt's pod may be created.
+enum Placed {
+    /// There. It counts from now on.
+    At(Place),
+    /// The attempt is known, or over, and that was told.
+    Known,
+    /// Nowhere, until a place among the pods that may live comes free.
+    Full,
+    /// Others have to do something first: it is not tried any more by this command.
+    NotNow,
+}
 
 /// What came of one try.
 enum Tried {
@@ -66,10 +77,12 @@ impl Shared {
     ) -> bool {
         let Some(pod) = self.manifest(spec) else { return true };
         while Instant::now() < deadline {
-            let Some(place) = self.place(key, &pod, deadline).await else { return false };
-            let Some(place) = place else { return true };
-            let tried = self.try_create(key, &pod, place, deadline).await;
-            match tried {
+            let place = match self.place(key, &pod, deadline).await {
+                Placed::At(place) => place,
+                Placed::Known => return true,
+                Placed::Full | Placed::NotNow => return false,
+            };
+            match self.try_create(key, &pod, place, deadline).await {
                 Tried::Done => return true,
                 Tried::NotNow => break,
                 Tried::Again(at) => sleep_until(at.min(deadline).into()).await,
@@ -123,27 +136,20 @@ impl Shared {
         None
     }
 
-    /// Waits for a place among the pods that may live; `Some(None)` where the attempt is known or over already.
-    async fn place(&self, key: AttemptKey, pod: &Pod, deadline: Instant) -> Option<Option<Place>> {
+    /// Waits for a place among the pods that may live, until the deadline.
+    async fn place(&self, key: AttemptKey, pod: &Pod, deadline: Instant) -> Placed {
         loop {
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
-            if let Some(placed) = self.try_place(key, pod)? {
-                return Some(placed);
-            }
+            let placed = self.try_place(key, pod);
             let rest = deadline.saturating_duration_since(Instant::now());
-            if timeout(rest, freed).await.is_err() {
-                return None;
+            if !matches!(placed, Placed::Full) || timeout(rest, freed).await.is_err() {
+                return placed;
             }
         }
     }
 
-    /// `None` where the namespace is full for now; `Some(None)` where all places are taken.
-    #[expect(
-        clippy::option_option,
-        reason = "`?` ends the attempt's turn, `None` within waits for the next place"
-    )]
-    fn try_place(&self, key: AttemptKey, pod: &Pod) -> Option<Option<Option<Place>>> {
+    fn try_place(&self, key: AttemptKey, pod: &Pod) -> Placed {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         let mut state = self.state();
@@ -151,21 +157,23 @@ impl Shared {
             if let Ok(report) = present {
                 self.tell(report);
             }
-            return Some(Some(None));
+            return Placed::Known;
         }
         if state.pods.is_gone(key) {
             // It was created, whatever was answered, and its end was told.
-            return Some(Some(None));
+            return Placed::Known;
         }
         let limits = self.config.limits();
         let open = self.open_shards(&state);
         let shard = state.pods.living().place(&open, namespace, &limits);
-        let Some(shard) = shard else { return Some(None) };
-        state.quotas.may_try(namespace, Instant::now()).ok()?;
+        let Some(shard) = shard else { return Placed::Full };
+        if state.quotas.may_try(namespace, Instant::now()).is_err() {
+            return Placed::NotNow;
+        }
         let place = Place { namespace: namespace.to_owned(), name: name.to_owned(), shard };
         state.pods.begin(key, place.clone(), Instant::now());
         self.room_changed(&state);
-        Some(Some(Some(place)))
+        Placed::At(place)
     }
 
     async fn try_create(
@@ -211,89 +219,74 @@ impl Shared {
         deadline: Instant,
     ) -> Tried {
         let now = Instant::now();
-        match refusal {
+        let cluster = &self.config.cluster;
+        let (reason, message) = match refusal {
             // Seen to where it can be looked at.
-            Refusal::Exists => Tried::Again(now),
+            Refusal::Exists => return Tried::Again(now),
             Refusal::Quota(message) => {
                 let is_news = self.state().quotas.is_full(&place.namespace, now);
                 if is_news {
                     info!(namespace = place.namespace, message, "a quota is used up: pods wait");
                 }
-                Tried::NotNow
+                return Tried::NotNow;
             }
             Refusal::Busy { message, .. } => {
                 warn!(attempt = %key, message, "a pod is created later");
-                Tried::Again(now)
+                return Tried::Again(now);
             }
             Refusal::Missing(_) if now + WAIT_FOR_MISSING < deadline => {
-                Tried::Again(now + WAIT_FOR_MISSING)
+                return Tried::Again(now + WAIT_FOR_MISSING);
             }
-            Refusal::Missing(message) => {
-                let message = format!(
-                    "{message}; make it, or see what `windlass cluster check {}` says",
-                    self.config.cluster
-                );
-                self.fail(key, FailureReason::LaunchFailed, message);
-                Tried::Done
-            }
-            Refusal::Forbidden(message) => {
-                let message = format!(
-                    "the launcher may not create pods: {message}; see what `windlass cluster check {}` says",
-                    self.config.cluster
-                );
-                self.fail(key, FailureReason::LaunchFailed, message);
-                Tried::Done
-            }
-            Refusal::Denied(message) => {
-                let message = format!("a policy of the cluster does not allow the pod: {message}");
-                self.fail(key, FailureReason::Refused, message);
-                Tried::Done
-            }
+            Refusal::Missing(message) => (
+                FailureReason::LaunchFailed,
+                format!("{message}; make it, or see what `windlass cluster check {cluster}` says"),
+            ),
+            Refusal::Forbidden(message) => (
+                FailureReason::LaunchFailed,
+                format!(
+                    "the launcher may not create pods: {message}; see what `windlass cluster check {cluster}` says"
+                ),
+            ),
+            Refusal::Denied(message) => (
+                FailureReason::Refused,
+                format!("a policy of the cluster does not allow the pod: {message}"),
+            ),
             Refusal::Invalid(message) => {
-                let message = format!("the cluster does not take the pod: {message}");
-                self.fail(key, FailureReason::Refused, message);
-                Tried::Done
+                (FailureReason::Refused, format!("the cluster does not take the pod: {message}"))
             }
-        }
+        };
+        self.fail(key, reason, message);
+        Tried::Done
     }
 
     /// Sees what becomes of a pod that is there already: an earlier create succeeded, whoever sent it.
     async fn adopt(self: &Arc<Self>, key: AttemptKey, place: &Place, deadline: Instant) -> Tried {
-        let pods = self.api.pods(&place.namespace);
-        let pod = match timeout(ANSWER, pods.get(&place.name)).await {
-            Ok(Ok(pod)) => pod,
-            Ok(Err(Error::Api(status))) if status.code == 404 => {
-                self.not_created(key);
+        let found = self.api.get(&place.namespace, &place.name).await;
+        // Counted where it is, not where it would have been.
+        self.not_created(key);
+        let pod = match found {
+            Ok(Some(pod)) => pod,
+            Ok(None) => {
                 let message = "its pod was there and is gone, and nobody saw how it ended";
                 self.fail(key, FailureReason::Lost, message.to_owned());
                 return Tried::Done;
             }
-            Ok(Err(_)) | Err(_) => {
-                self.not_created(key);
-                return Tried::Again((Instant::now() + WAIT_FOR_MISSING).min(deadline));
-            }
+            Err(_) => return Tried::Again((Instant::now() + WAIT_FOR_MISSING).min(deadline)),
         };
-        let is_ours = pod.key().is_some_and(|it| {
+        let ours = pod.key().filter(|it| {
             let attempt = it.attempt;
             (it.run, attempt.step, attempt.attempt) == (key.run, StepIndex(key.step), key.attempt)
         });
-        if !is_ours {
-            self.not_created(key);
-            let message = format!(
-                "there is another pod named {} in namespace {}, which is not this attempt's: remove it",
-                place.name, place.namespace
-            );
-            self.fail(key, FailureReason::LaunchFailed, message);
-            return Tried::Done;
-        }
-        let is_here = pod.key().is_some_and(|it| self.held.borrow().contains(&it.shard));
-        if is_here {
-            // Counted where it is, not where it would have been.
-            self.not_created(key);
-            self.seen(&pod);
-        } else {
-            self.not_created(key);
-            tell_once(self, &pod);
+        match ours {
+            Some(it) if self.held.borrow().contains(&it.shard) => drop(self.seen(&pod)),
+            Some(_) => tell_once(self, &pod),
+            None => {
+                let message = format!(
+                    "there is another pod named {} in namespace {}, which is not this attempt's: remove it",
+                    place.name, place.namespace
+                );
+                self.fail(key, FailureReason::LaunchFailed, message);
+            }
         }
         Tried::Done
     }
@@ -328,9 +321,7 @@ impl Shared {
         if let Some(until) = state.pace.rests_until(now) {
             return Err(Some(until));
         }
-        let held = self.held.borrow().len();
-        let most = self.config.part_of(self.config.requests_in_flight, held);
-        if state.in_flight >= state.pace.window(most) {
+        if state.in_flight >= state.pace.window(self.most_in_flight()) {
             return Err(None);
         }
         if let Some(gap) = self.config.create_gap {
@@ -338,7 +329,7 @@ impl Shared {
                 return Err(Some(at));
             }
             // Who has half of the shards creates half as often.
-            let held = u32::try_from(held).unwrap_or(u32::MAX).max(1);
+            let held = u32::try_from(self.held.borrow().len()).unwrap_or(u32::MAX).max(1);
             state.next_create = now.checked_add(gap.saturating_mul(self.config.shards) / held);
         }
         Ok(())
@@ -350,8 +341,7 @@ impl Shared {
             Err(Refusal::Busy { after, .. }) => Answer::Busy(*after),
             Ok(()) | Err(_) => Answer::Served,
         };
-        let held = self.held.borrow().len();
-        let most = self.config.part_of(self.config.requests_in_flight, held);
+        let most = self.most_in_flight();
         let now = Instant::now();
         let mut state = self.state();
         state.in_flight -= 1;

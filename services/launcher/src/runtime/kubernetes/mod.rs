@@ -197,12 +197,6 @@ impl KubernetesConfig {
     fn retention(&self) -> Retention {
         Retention { succeeded: self.keep_succeeded, failed: self.keep_failed }
     }
-
-    /// This launcher's part of something that all launchers share, at least 1 where it holds a shard.
-    fn part_of(&self, whole: u32, held: usize) -> usize {
-        let part = u64::from(whole) * held as u64 / u64::from(self.shards.max(1));
-        usize::try_from(part).unwrap_or(usize::MAX).max(usize::from(held > 0))
-    }
 }
 
 impl Shared {
@@ -234,6 +228,14 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// How many creates this launcher may have under way: its part of what all may, at least 1 where it holds a shard.
+    fn most_in_flight(&self) -> usize {
+        let held = self.held.borrow().len();
+        let whole = u64::from(self.config.requests_in_flight);
+        let part = whole * held as u64 / u64::from(self.config.shards.max(1));
+        usize::try_from(part).unwrap_or(usize::MAX).max(usize::from(held > 0))
     }
 
     /// The shards in which pods may be created: they are held, and all pods in them are known.

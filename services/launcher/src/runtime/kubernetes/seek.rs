@@ -10,17 +10,14 @@ use std::{
 };
 
 use futures::future;
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
-};
+use tokio::{sync::mpsc, time::sleep};
 use tracing::warn;
 use windlass_engine::event::AttemptPhase;
 use windlass_proto::id::RunId;
 
 use super::{
     NEVER_AFTER, Shared,
-    api::{ANSWER, ApiError, Found},
+    api::{ApiError, Found},
     tell_once,
 };
 use crate::runtime::AttemptKey;
@@ -135,8 +132,7 @@ impl Shared {
 
     /// Tells of a pod that another launcher looks after, or none.
     async fn tell_of(self: &Arc<Self>, found: &Found) {
-        let pods = self.api.pods(&found.namespace);
-        if let Ok(Ok(pod)) = timeout(ANSWER, pods.get(&found.name)).await {
+        if let Ok(Some(pod)) = self.api.get(&found.namespace, &found.name).await {
             tell_once(self, &pod);
         }
     }
