@@ -17,6 +17,7 @@
 mod amend;
 mod cache;
 mod clock;
+mod company;
 mod dispatch;
 #[cfg(test)]
 mod fixture;

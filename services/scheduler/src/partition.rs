@@ -154,12 +154,17 @@ impl Partition {
                 None => next_sweep,
             };
             let wakeup = self.unsent.next_offer().map_or(wakeup, |again| wakeup.min(again));
-            let deliveries = tokio::select! {
+            let mut deliveries = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 Ok(()) = reload.changed() => return Err(TurnError::Reload),
                 deliveries = consumer.fetch(self.config.batch.get()) => deliveries?,
                 () = sleep_until(wakeup) => Vec::new(),
             };
+            let gathered = self.gather(&mut deliveries, &mut *consumer, wakeup);
+            match stop.run_until_cancelled(gathered).await {
+                Some(gathered) => gathered?,
+                None => return Ok(()),
+            }
             fail_point::reach("scheduler.fetched");
             if Instant::now() >= next_sweep {
                 clock.adjust(&*self.store).await?;

@@ -4,13 +4,16 @@
 //! commit touched, and those are read anew: what is sent is never older than what the change speaks of. Whatever breaks
 //! the row of versions (a lost message, a store that went back) has the whole state read again.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use prost::Message as _;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use windlass_bus::{Heard, Listener};
+use windlass_bus::{BusError, Heard, Listener};
 use windlass_engine::record::StepIndex;
 use windlass_proto::{id::RunId, subject::Subject, v1};
 use windlass_service::error::ApiError;
@@ -27,6 +30,10 @@ const MESSAGES_WAITING: usize = 16;
 
 /// After a silence of this length the version is compared.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// The least time from one message to the next: what changes meanwhile is told together. The first change after a rest is told at
+/// once.
+const BREATH: Duration = Duration::from_millis(50);
 
 /// One watcher of one run.
 struct Watch {
@@ -86,15 +93,40 @@ impl Watch {
     async fn follow(&mut self) -> Result<(), Stop> {
         let mut seen = self.snapshot().await?;
         while !seen.record.state.is_final() {
+            let told = Instant::now();
             seen = match timeout(SILENCE, self.changes.next()).await {
-                Ok(heard) => match heard? {
-                    Heard::Message(message) => self.change(&message.payload, seen).await?,
-                    Heard::Gap => self.snapshot().await?,
+                Ok(heard) => match self.gather(heard?, &seen, told + BREATH).await? {
+                    Some(change) => self.change(change, seen).await?,
+                    None => self.snapshot().await?,
                 },
                 Err(_silence) => self.compare(seen).await?,
             };
         }
         Ok(())
+    }
+
+    /// What has changed since, as one change, with all that is heard until then; none where something is missing in between.
+    async fn gather(
+        &mut self,
+        first: Heard,
+        seen: &RunView,
+        until: Instant,
+    ) -> Result<Option<v1::Change>, BusError> {
+        let Version { number, commit } = seen.version;
+        let mut all = v1::Change { version: number, commit, ..v1::Change::default() };
+        (all.previous_version, all.previous_commit) = (number, commit);
+        let mut heard = first;
+        loop {
+            let Heard::Message(message) = heard else { return Ok(None) };
+            let change = v1::Change::decode(message.payload);
+            if !change.is_ok_and(|change| add(&mut all, change)) {
+                return Ok(None);
+            }
+            match timeout_at(until, self.changes.next()).await {
+                Ok(next) => heard = next?,
+                Err(_) => return Ok(Some(all)),
+            }
+        }
     }
 
     /// Sends the whole state. Its parts may be of several versions; changes after the first part's are heard anyway.
@@ -124,19 +156,13 @@ impl Watch {
     }
 
     /// Sends what a change speaks of. Gives the version that has been seen in full.
-    async fn change(&mut self, bytes: &[u8], seen: RunView) -> Result<RunView, Stop> {
-        let Ok(change) = v1::Change::decode(bytes) else {
-            return self.snapshot().await;
-        };
-        if change.version <= seen.version.number {
+    async fn change(&mut self, change: v1::Change, seen: RunView) -> Result<RunView, Stop> {
+        if change.version == seen.version.number {
             return Ok(seen);
         }
-        let previous = Version { number: change.previous_version, commit: change.previous_commit };
-        if previous != seen.version || change.all_steps {
-            return self.snapshot().await;
-        }
         let now_seen = Version { number: change.version, commit: change.commit };
-        let steps: Vec<_> = change.steps.into_iter().map(StepIndex).collect();
+        let steps: BTreeSet<_> = change.steps.into_iter().map(StepIndex).collect();
+        let steps: Vec<_> = steps.into_iter().collect();
         let mut view = seen;
         let chunks: Vec<&[StepIndex]> = match steps.as_slice() {
             [] => vec![&[]],
@@ -174,8 +200,53 @@ impl Watch {
     }
 }
 
+/// Adds the change that follows to what has changed. False where it does not follow, or says too little: then the whole state
+/// has to be read.
+fn add(all: &mut v1::Change, next: v1::Change) -> bool {
+    if next.version <= all.version {
+        return true;
+    }
+    if (next.previous_version, next.previous_commit) != (all.version, all.commit) || next.all_steps
+    {
+        return false;
+    }
+    (all.version, all.commit) = (next.version, next.commit);
+    all.steps.extend(next.steps);
+    true
+}
+
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watch").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(from: (u64, u64), to: (u64, u64), steps: &[u32]) -> v1::Change {
+        v1::Change {
+            previous_version: from.0,
+            previous_commit: from.1,
+            version: to.0,
+            commit: to.1,
+            steps: steps.to_vec(),
+            ..v1::Change::default()
+        }
+    }
+
+    #[test]
+    fn changes_that_follow_each_other_are_told_as_one_and_anything_else_has_the_run_read_again() {
+        let mut all = change((1, 10), (2, 20), &[0]);
+        assert!(add(&mut all, change((2, 20), (3, 30), &[0, 1])));
+        assert!(add(&mut all, change((1, 10), (2, 20), &[7])), "one that is known says nothing");
+        assert_eq!(all, change((1, 10), (3, 30), &[0, 0, 1]));
+        let after = all.clone();
+        assert!(!add(&mut all, change((4, 40), (5, 50), &[])), "one is missing");
+        assert!(!add(&mut all, change((3, 31), (4, 40), &[])), "of another history");
+        let too_many = v1::Change { all_steps: true, ..change((3, 30), (4, 40), &[]) };
+        assert!(!add(&mut all, too_many));
+        assert_eq!(all, after);
     }
 }

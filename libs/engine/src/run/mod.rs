@@ -30,6 +30,7 @@ mod retry;
 mod stop;
 mod timers;
 mod trigger;
+mod urgency;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

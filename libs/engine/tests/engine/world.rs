@@ -272,6 +272,7 @@ impl<'a> World<'a> {
         if self.words.is_empty() {
             return;
         }
+        self.what_is_not_urgent_starts_nothing(pick as usize);
         let place = pick as usize % self.words.len();
         let event = self.words[place].clone();
         self.call(committed, |run, now, out| {
@@ -279,6 +280,34 @@ impl<'a> World<'a> {
         });
         if committed {
             self.words.remove(place);
+        }
+    }
+
+    /// Some of the reports that are on their way: where the run says that nothing waits for them, only the steps that they name
+    /// change, and there is nothing to do.
+    fn what_is_not_urgent_starts_nothing(&self, pick: usize) {
+        let report = |word: &'_ Event| match word {
+            Event::Report(report) => Some(report.clone()),
+            _ => None,
+        };
+        let words = self.words.iter().cycle().skip(pick % self.words.len());
+        let reports: Vec<_> =
+            words.take(self.words.len()).filter_map(report).take(1 + pick % 8).collect();
+        if self.run.is_urgent(&reports.iter().collect::<Vec<_>>()) {
+            return;
+        }
+        let (mut run, mut out) = (self.run.clone(), Output::default());
+        for report in &reports {
+            let event = Event::Report(report.clone());
+            run.apply(&event, self.now, &mut out).expect("it makes sense");
+        }
+        assert_eq!(out.effects, [], "{reports:?} of {:?}", self.run);
+        assert_eq!(run.record().state, self.run.record().state);
+        let named = |step: &StepIndex| reports.iter().any(|report| report.step == *step);
+        assert!(out.delta.steps.iter().all(named), "{reports:?} changes {:?}", out.delta.steps);
+        assert!(out.delta.expansions.is_empty());
+        for cluster in clusters(&run) {
+            assert_eq!(run.dispatch(cluster, 1, self.now, &mut out), 0, "{reports:?} give room");
         }
     }
 
