@@ -1,6 +1,6 @@
 //! From a command to create attempts to attempts on the runtime: only what the store still wants, and only what is claimed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -62,6 +62,7 @@ impl<R: Runtime> Launches<R> {
     ) -> Result<(), AttemptsError> {
         let v1::Launch { generation, attempts } = launch;
         let steps: Vec<_> = attempts.iter().map(|attempt| StepIndex(attempt.step)).collect();
+        let wanted_at = Instant::now();
         let Some((view, records)) = self.store.read_steps(run, &steps).await? else {
             // The run is gone, and its attempts with it.
             return Ok(());
@@ -81,7 +82,7 @@ impl<R: Runtime> Launches<R> {
         // Others need not wait for what begins here, and what begins here need not wait for room on the bus.
         let (handed_back, begun) = tokio::join!(
             self.hand_back(run, generation, &others),
-            self.begin(&view, generation, wanted),
+            self.begin(&view, generation, wanted, wanted_at),
         );
         begun.and(handed_back)
     }
@@ -113,10 +114,11 @@ impl<R: Runtime> Launches<R> {
         view: &RunView,
         generation: u32,
         wanted: Vec<AttemptKey>,
+        wanted_at: Instant,
     ) -> Result<(), AttemptsError> {
         let here = self.claim(view.submission.id, generation, wanted).await?;
         fail_point::reach("launcher.claimed");
-        let started = self.start(view, &here).await;
+        let started = self.start(view, &here, wanted_at).await;
         if let Some(claims) = &self.attempts.claims {
             claims.handed_over(&here);
         }
@@ -134,12 +136,13 @@ impl<R: Runtime> Launches<R> {
         &self,
         view: &RunView,
         keys: &[AttemptKey],
+        wanted_at: Instant,
     ) -> Result<Vec<AttemptKey>, AttemptsError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let specs = self.specs(view, keys).await?;
-        Ok(self.attempts.runtime.start(specs).await)
+        Ok(self.attempts.runtime.start(specs, wanted_at).await)
     }
 
     /// Keeps a run's plan no longer.

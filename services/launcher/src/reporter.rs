@@ -20,7 +20,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use windlass_bus::{Bus, BusError};
-use windlass_engine::event::AttemptPhase;
+use windlass_engine::{
+    event::{AttemptPhase, AttemptReport},
+    reason::{Failure, FailureReason},
+};
 use windlass_proto::{convert, id::RunId, subject::Subject, v1};
 use windlass_service::{fail_point, recurring::Recurring};
 
@@ -31,6 +34,12 @@ const REPORTS: usize = 8192;
 
 /// The size, in bytes, at which a message is full; its last report may be larger. Keeps it below the megabyte that buses take.
 const MESSAGE_BYTES: usize = 256 << 10;
+
+/// The most bytes of what is told of a failure: an API server may say much about a pod that it refuses.
+const MESSAGE_OF_FAILURE: usize = 16 << 10;
+
+/// The most bytes of a step's outputs. Supervisors allow less; a pod's status may be written by anybody who has the right.
+const OUTPUTS: usize = 128 << 10;
 
 /// How long the report of a start may wait for others. Far less than a person sees, or than a timer may be late.
 const COMPANY: Duration = Duration::from_millis(50);
@@ -186,6 +195,7 @@ impl Draft {
     }
 
     fn add(&mut self, Report { run, report, keep }: Report) {
+        let report = fitting(report);
         if self.messages.is_empty() || self.bytes >= MESSAGE_BYTES {
             self.messages.push(v1::EventBatch::default());
             self.bytes = 0;
@@ -204,10 +214,33 @@ impl Draft {
     }
 }
 
+/// A report that no bus finds too large: what is told of a failure is cut, and outputs that are too large are a failure.
+fn fitting(mut report: AttemptReport) -> AttemptReport {
+    match &mut report.phase {
+        AttemptPhase::Failed(failure) if failure.message.len() > MESSAGE_OF_FAILURE => {
+            let whole = &failure.message;
+            let cut = whole.floor_char_boundary(MESSAGE_OF_FAILURE);
+            failure.message =
+                format!("{}… (the first {cut} of {} bytes)", &whole[..cut], whole.len());
+        }
+        AttemptPhase::Succeeded(Some(outputs)) if outputs.len() > OUTPUTS => {
+            let message = format!(
+                "the outputs take {} bytes, more than {OUTPUTS}; write large data to where other steps can read it, and its place as the output",
+                outputs.len()
+            );
+            let reason = FailureReason::OutputInvalid;
+            report.phase =
+                AttemptPhase::Failed(Failure { reason, message, exit_code: None, signal: None });
+        }
+        _ => {}
+    }
+    report
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use windlass_engine::{event::AttemptReport, record::StepIndex};
+    use windlass_engine::record::StepIndex;
 
     fn report(step: u32, phase: AttemptPhase) -> Report {
         let (step, attempt) = (StepIndex(step), 1);
@@ -237,6 +270,26 @@ mod tests {
             .collect();
         assert_eq!(steps, (0..20).collect::<Vec<_>>());
         assert!(messages.len() > 1);
+    }
+
+    #[test]
+    fn no_report_is_too_large_for_a_message() {
+        let told = |phase| fitting(report(0, phase).report).phase;
+        let failed = |message: String| {
+            let reason = FailureReason::Refused;
+            AttemptPhase::Failed(Failure { reason, message, exit_code: None, signal: None })
+        };
+        let AttemptPhase::Failed(cut) = told(failed("ä".repeat(1 << 20))) else {
+            panic!("a failure stays one")
+        };
+        assert!(cut.message.len() < MESSAGE_OF_FAILURE + 100);
+        assert!(cut.message.ends_with("ä… (the first 16384 of 2097152 bytes)"), "{}", cut.message);
+        let small = failed("ä".into());
+        assert_eq!(told(small.clone()), small);
+        let outputs = |bytes| AttemptPhase::Succeeded(Some("x".repeat(bytes).as_str().into()));
+        assert_eq!(told(outputs(OUTPUTS)), outputs(OUTPUTS));
+        let AttemptPhase::Failed(failure) = told(outputs(OUTPUTS + 1)) else { panic!("too large") };
+        assert_eq!(failure.reason, FailureReason::OutputInvalid);
     }
 
     #[test]

@@ -101,14 +101,14 @@ async fn attempts_begin_and_end_late_without_descriptors_and_none_is_lost_or_fai
     let runtime = ProcessRuntime::open(ProcessConfig { slots, ..config }, sender).unwrap();
     let run_dir = dir.path().join("run_0123456789abcdefghijklmnop");
     let ends = "while [ ! -s \"$WINDLASS_RUN_DIR/go\" ]; do sleep 0.01; done";
-    runtime.start(vec![script(0, ends)]).await;
+    runtime.start(vec![script(0, ends)], Instant::now()).await;
     while next(&mut reports, 0).await != AttemptPhase::Running {}
     let mut go = fs::File::create(run_dir.join("shared/go")).unwrap();
     let (given, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
 
     setrlimit(Resource::RLIMIT_NOFILE, 0, most).unwrap();
     go.write_all(b"go").unwrap();
-    runtime.start(vec![script(1, "true")]).await;
+    runtime.start(vec![script(1, "true")], Instant::now()).await;
     wait_for(&run_dir.join("0/1/outcome.json"));
     let told = log.recv_timeout(LIMIT);
     setrlimit(Resource::RLIMIT_NOFILE, given, most).unwrap();
@@ -126,7 +126,9 @@ async fn attempts_begin_and_end_late_without_descriptors_and_none_is_lost_or_fai
     setrlimit(Resource::RLIMIT_NOFILE, 256, most).unwrap();
     windlass_service::descriptors::raise_limit();
     assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (most, most));
-    runtime.start(vec![script(2, "ulimit -Sn > \"$WINDLASS_RUN_DIR/limit\"")]).await;
+    runtime
+        .start(vec![script(2, "ulimit -Sn > \"$WINDLASS_RUN_DIR/limit\"")], Instant::now())
+        .await;
     while !matches!(next(&mut reports, 2).await, AttemptPhase::Succeeded(_)) {}
     assert_eq!(fs::read_to_string(run_dir.join("shared/limit")).unwrap(), "256\n");
 }

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use windlass_engine::{
@@ -49,12 +53,12 @@ async fn next(reports: &mut UnboundedReceiver<Report>) -> AttemptPhase {
 #[tokio::test]
 async fn a_batch_without_duration_has_ended_when_start_returns_and_each_once() {
     let (runtime, mut reports) = runtime(Duration::ZERO, SimulatedEnd::Succeed(None));
-    runtime.start((0..100_000).map(spec).collect()).await;
+    runtime.start((0..100_000).map(spec).collect(), Instant::now()).await;
     for step in 0..100_000 {
         let Report { report, .. } = reports.try_recv().unwrap();
         assert_eq!((report.step.0, report.phase), (step, AttemptPhase::Succeeded(None)));
     }
-    runtime.start(vec![spec(7)]).await;
+    runtime.start(vec![spec(7)], Instant::now()).await;
     assert_eq!(next(&mut reports).await, AttemptPhase::Succeeded(None));
     assert_eq!(runtime.starts(spec(7).key), 1);
 }
@@ -67,7 +71,7 @@ async fn an_attempt_runs_for_its_duration_and_ends_as_planned() {
     let hour = Duration::from_hours(1);
     let (runtime, mut reports) = runtime(hour, SimulatedEnd::Fail(failure.clone()));
     let before = tokio::time::Instant::now();
-    runtime.start(vec![spec(1)]).await;
+    runtime.start(vec![spec(1)], Instant::now()).await;
     assert_eq!(next(&mut reports).await, AttemptPhase::Running);
     assert_eq!(next(&mut reports).await, AttemptPhase::Failed(failure));
     assert_eq!(before.elapsed(), hour);
@@ -80,13 +84,13 @@ async fn a_stop_ends_what_runs_and_forbids_what_does_not_exist() {
         (Duration::ZERO, SimulatedEnd::Hang),
     ] {
         let (runtime, mut reports) = runtime(duration, end);
-        runtime.start(vec![spec(1)]).await;
+        runtime.start(vec![spec(1)], Instant::now()).await;
         assert_eq!(next(&mut reports).await, AttemptPhase::Running);
         assert!(!runtime.probe(spec(2).key).await);
         for (step, expected) in [(1, AttemptPhase::Stopped), (2, AttemptPhase::NotCreated)] {
             runtime.stop(spec(step).key).await;
             assert_eq!(next(&mut reports).await, expected);
-            runtime.start(vec![spec(step)]).await;
+            runtime.start(vec![spec(step)], Instant::now()).await;
             assert_eq!(next(&mut reports).await, expected);
             assert!(runtime.probe(spec(step).key).await);
             assert_eq!(next(&mut reports).await, expected);

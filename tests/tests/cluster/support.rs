@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -306,8 +306,8 @@ impl Host {
 
 #[async_trait]
 impl Runtime for Host {
-    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey> {
-        self.simulated.start(attempts).await
+    async fn start(&self, attempts: Vec<AttemptSpec>, wanted_at: Instant) -> Vec<AttemptKey> {
+        self.simulated.start(attempts, wanted_at).await
     }
 
     async fn stop(&self, key: AttemptKey) {

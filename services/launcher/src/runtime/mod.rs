@@ -7,7 +7,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -131,7 +131,10 @@ pub trait Runtime: Send + Sync + 'static {
     ///
     /// Those that are returned it has not taken: they may exist or not, are created no more, and are to be started again after a
     /// new look at whether they are wanted.
-    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey>;
+    ///
+    /// `wanted_at` is no later than the moment at which the store said that they are wanted. A runtime that forgets attempts which
+    /// are over creates none when that is too long ago: another launcher may have seen to it meanwhile.
+    async fn start(&self, attempts: Vec<AttemptSpec>, wanted_at: Instant) -> Vec<AttemptKey>;
 
     /// Ends an attempt. Is followed by a report that it stopped, that it had ended by itself before, or, where it does
     /// not exist and never existed here, that it was not created (and [`start`](Self::start) will not create it later).

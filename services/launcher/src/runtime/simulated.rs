@@ -9,7 +9,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -207,7 +207,7 @@ fn keep(attempt: &AttemptSpec) -> Option<Box<KeepResult>> {
 
 #[async_trait]
 impl Runtime for SimulatedRuntime {
-    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey> {
+    async fn start(&self, attempts: Vec<AttemptSpec>, _: Instant) -> Vec<AttemptKey> {
         let now = clock::now();
         let mut world = self.world();
         for attempt in &attempts {

@@ -5,7 +5,7 @@ use std::{
     fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -107,7 +107,7 @@ impl Host {
     }
 
     pub(crate) async fn start(&self, spec: AttemptSpec) {
-        self.runtime().start(vec![spec]).await;
+        self.runtime().start(vec![spec], Instant::now()).await;
     }
 
     /// Starts an attempt and waits for its end.

@@ -1,6 +1,6 @@
 //! Orders to stop.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use windlass_engine::{event::AttemptPhase, reason::FailureReason};
 use windlass_launcher::runtime::Runtime as _;
@@ -63,7 +63,7 @@ async fn an_attempt_stopped_before_it_exists_is_never_created() {
     host.release();
     host.end_of(key(1)).await;
     host.restart_launcher();
-    host.runtime().start(vec![touch(2), touch(3), script(4, "true")]).await;
+    host.runtime().start(vec![touch(2), touch(3), script(4, "true")], Instant::now()).await;
     host.end_of(key(4)).await;
     for step in [2, 3] {
         assert!(host.runtime().probe(key(step)).await);

@@ -25,8 +25,11 @@ use crate::{
     runtime::{AttemptKey, AttemptSpec, Report},
 };
 
-/// How long to wait for a namespace or an account that may be about to be made.
-const WAIT_FOR_MISSING: Duration = Duration::from_millis(250);
+/// How long to wait before the next try for a namespace, an account or a right that may be about to be made.
+const WAIT_FOR_MISSING: Duration = Duration::from_secs(1);
+
+/// How long to wait before a pod that is there is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Where an attempt's pod may be created.
 enum Placed {
@@ -198,6 +201,7 @@ impl Shared {
                 fail_point::reach("launcher.created");
                 let mut state = self.state();
                 state.quotas.has_room(&place.namespace);
+                state.missing.is_there(&place.namespace, account(&pod));
                 if let Some(report) = state.pods.created(key, clock::now()) {
                     self.tell(report);
                 }
@@ -206,7 +210,7 @@ impl Shared {
             Err(Refusal::Exists) => self.adopt(key, &place, deadline).await,
             Err(refusal) => {
                 self.not_created(key);
-                self.refused(key, &place, refusal, deadline)
+                self.refused(key, &place, account(&pod), refusal, deadline)
             }
         }
     }
@@ -215,11 +219,18 @@ impl Shared {
         &self,
         key: AttemptKey,
         place: &Place,
+        account: &str,
         refusal: Refusal,
         deadline: Instant,
     ) -> Tried {
         let now = Instant::now();
         let cluster = &self.config.cluster;
+        if matches!(refusal, Refusal::Missing(_) | Refusal::Forbidden(_))
+            && self.state().missing.is_awaited(&place.namespace, account, now)
+        {
+            let again = now + WAIT_FOR_MISSING;
+            return if again < deadline { Tried::Again(again) } else { Tried::NotNow };
+        }
         let (reason, message) = match refusal {
             // Seen to where it can be looked at.
             Refusal::Exists => return Tried::Again(now),
@@ -233,9 +244,6 @@ impl Shared {
             Refusal::Busy { message, .. } => {
                 warn!(attempt = %key, message, "a pod is created later");
                 return Tried::Again(now);
-            }
-            Refusal::Missing(_) if now + WAIT_FOR_MISSING < deadline => {
-                return Tried::Again(now + WAIT_FOR_MISSING);
             }
             Refusal::Missing(message) => (
                 FailureReason::LaunchFailed,
@@ -271,7 +279,7 @@ impl Shared {
                 self.fail(key, FailureReason::Lost, message.to_owned());
                 return Tried::Done;
             }
-            Err(_) => return Tried::Again((Instant::now() + WAIT_FOR_MISSING).min(deadline)),
+            Err(_) => return Tried::Again((Instant::now() + LOOK_AGAIN).min(deadline)),
         };
         let ours = pod.key().filter(|it| {
             let attempt = it.attempt;
@@ -384,4 +392,9 @@ impl Shared {
 /// From 0 to 1. The last digits of how long an answer took are as random as is needed.
 fn jitter(took: Duration) -> f64 {
     f64::from(took.subsec_nanos() % 1000) / 1000.0
+}
+
+/// The service account of a pod; empty where the namespace's own is meant.
+fn account(pod: &Pod) -> &str {
+    pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or_default()
 }

@@ -21,6 +21,7 @@
 mod api;
 mod capacity;
 mod create;
+mod missing;
 mod pace;
 mod pods;
 mod quotas;
@@ -48,6 +49,7 @@ use windlass_proto::{holder, id::RunId};
 use self::{
     api::PodApi,
     capacity::Limits,
+    missing::Missing,
     pace::Pace,
     pods::{Act, Pods, Retention},
     quotas::Quotas,
@@ -140,6 +142,7 @@ struct Shared {
 struct State {
     pods: Pods,
     quotas: Quotas,
+    missing: Missing,
     pace: Pace,
     /// The shards whose pods were listed, by namespace: only there is known how many live.
     listed: BTreeMap<String, BTreeSet<u32>>,
@@ -264,8 +267,8 @@ impl Shared {
 
 #[async_trait]
 impl Runtime for KubernetesRuntime {
-    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey> {
-        let deadline = Instant::now() + CREATE_WITHIN;
+    async fn start(&self, attempts: Vec<AttemptSpec>, wanted_at: Instant) -> Vec<AttemptKey> {
+        let deadline = wanted_at + CREATE_WITHIN;
         let creates = attempts.into_iter().map(|spec| self.shared.create(spec, deadline));
         future::join_all(creates).await.into_iter().flatten().collect()
     }

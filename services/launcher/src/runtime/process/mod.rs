@@ -48,7 +48,7 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -192,7 +192,7 @@ impl Drop for ProcessRuntime {
 
 #[async_trait]
 impl Runtime for ProcessRuntime {
-    async fn start(&self, attempts: Vec<AttemptSpec>) -> Vec<AttemptKey> {
+    async fn start(&self, attempts: Vec<AttemptSpec>, _: Instant) -> Vec<AttemptKey> {
         let (done, taken) = oneshot::channel();
         self.order(Order::Start(attempts, done));
         // An error means that the desk is gone, which was said above.
