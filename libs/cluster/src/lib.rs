@@ -18,7 +18,9 @@ mod rights;
 
 pub use self::{
     check::{CheckError, OLDEST_VERSION, check},
-    config::{ClusterConfig, Clusters, ClustersError, DEFAULT_CLUSTER, Problem, UnknownCluster},
+    config::{
+        Change, ClusterConfig, Clusters, ClustersError, DEFAULT_CLUSTER, Problem, UnknownCluster,
+    },
     connect::{ConnectError, connect},
     failure::told,
     prepare::{

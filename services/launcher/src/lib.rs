@@ -15,6 +15,7 @@ mod attempts;
 mod claims;
 mod clock;
 mod cluster;
+pub mod clusters_file;
 mod hosts;
 mod intake;
 mod known;

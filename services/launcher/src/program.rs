@@ -1,6 +1,6 @@
 //! The program `windlass-launcher`.
 
-use std::{env, io, num::NonZeroUsize, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, io, path::Path, process::ExitCode, sync::Arc};
 
 use tokio::sync::mpsc;
 use windlass_cluster::{ClusterConfig, Clusters};
@@ -14,9 +14,10 @@ use windlass_service::{
 
 use crate::{
     Launcher,
+    clusters_file::{self, ClustersFile},
     runtime::{
         AttemptSpec, Report, ReportSender, Runtime,
-        kubernetes::{KubernetesConfig, KubernetesRuntime},
+        kubernetes::{Budget, KubernetesConfig, KubernetesRuntime},
         process::{ProcessConfig, ProcessRuntime, Supervisor},
         simulated::{Plan, SimulatedAttempt, SimulatedEnd, SimulatedRuntime},
     },
@@ -55,19 +56,29 @@ async fn serve(context: Context) -> Result<(), ServiceError> {
     match settings.runtime {
         RuntimeKind::Process => {
             let runtime = ProcessRuntime::open(process_config(&settings)?, reports.clone())?;
-            launch(context, connected, runtime, reports, reported).await;
+            launch(context, connected, runtime.into(), reports, reported).await;
         }
         RuntimeKind::Kubernetes => {
             let clusters = Clusters::read(settings.clusters_file.as_deref())?;
             let cluster = clusters.get(&settings.cluster)?;
             let client = windlass_cluster::connect(cluster).await?;
             let config = kubernetes_config(cluster, &client, &context.settings);
-            let runtime = KubernetesRuntime::new(client, config, reports.clone());
-            launch(context, connected, runtime, reports, reported).await;
+            let budget = Budget::from(cluster);
+            let runtime = KubernetesRuntime::new(client, config, budget, reports.clone());
+            let runtime = Arc::new(runtime);
+            let (file, follower) = (settings.clusters_file, runtime.clone());
+            let (begun, shutdown) = (cluster.clone(), context.shutdown.clone());
+            let follow = async move {
+                if let Some(path) = file {
+                    let file = ClustersFile::new(path, begun);
+                    clusters_file::follow(file, &follower, shutdown).await;
+                }
+            };
+            tokio::join!(follow, launch(context, connected, runtime, reports, reported));
         }
         RuntimeKind::Simulated => {
             let runtime = SimulatedRuntime::new(reports.clone(), plan(&settings.simulated));
-            launch(context, connected, runtime, reports, reported).await;
+            launch(context, connected, runtime.into(), reports, reported).await;
         }
     }
     Ok(())
@@ -76,7 +87,7 @@ async fn serve(context: Context) -> Result<(), ServiceError> {
 async fn launch<R: Runtime>(
     context: Context,
     Connected { bus, store }: Connected,
-    runtime: R,
+    runtime: Arc<R>,
     reports: ReportSender,
     reported: mpsc::UnboundedReceiver<Report>,
 ) {
@@ -87,7 +98,7 @@ async fn launch<R: Runtime>(
         list_dirs: context.settings.launcher.list_dirs.clone().map(Into::into),
         bus,
         store,
-        runtime: Arc::new(runtime),
+        runtime,
         reports,
         reported,
     };
@@ -113,20 +124,12 @@ fn kubernetes_config(
     settings: &Settings,
 ) -> KubernetesConfig {
     let namespace = cluster.namespace.as_deref().unwrap_or(client.default_namespace());
-    let most = |number: NonZeroUsize| u32::try_from(number.get()).unwrap_or(u32::MAX);
-    let rate = cluster.creates_per_second.map(|rate| Duration::from_secs(1) / rate.get());
     KubernetesConfig {
         installation: settings.installation.name.clone(),
         cluster: settings.launcher.cluster.clone(),
         namespace: namespace.to_owned(),
         other_namespaces: cluster.other_namespaces.clone(),
         shards: settings.installation.partitions,
-        live_pods: if cluster.launching { most(cluster.live_pods) } else { 0 },
-        live_pods_per_namespace: cluster.live_pods_per_namespace.map(most),
-        requests_in_flight: most(cluster.in_flight_requests),
-        create_gap: rate.max(cluster.start_gap),
-        keep_succeeded: (cluster.keep_succeeded, cluster.keep_succeeded_count),
-        keep_failed: (cluster.keep_failed, cluster.keep_failed_count),
     }
 }
 

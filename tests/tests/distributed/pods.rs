@@ -8,8 +8,11 @@ use std::{
 };
 
 use futures::{StreamExt as _, future::join_all};
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, api::PostParams};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
 use serde_json::json;
 use windlass_pipeline::file;
 use windlass_proto::v1::{self, AttemptState, RunState, step::Work};
@@ -59,6 +62,13 @@ impl Stand {
     /// Has launchers that are started from now on come to the API server with this configuration.
     pub(crate) fn come_with(&self, kubeconfig: &Path) {
         let text = clusters(kubeconfig, &self.namespace);
+        fs::write(self.clusters_file(), text).expect("the file is written");
+    }
+
+    /// Has launchers that run find this in the section of their cluster, too.
+    async fn add_to_clusters(&self, keys: &str) {
+        let kubeconfig = Kubernetes::shared().await.kubeconfig();
+        let text = clusters(&kubeconfig, &self.namespace) + keys;
         fs::write(self.clusters_file(), text).expect("the file is written");
     }
 
@@ -242,6 +252,49 @@ async fn a_scheduler_is_killed_while_pods_run() {
         })
         .await;
     assert!(heir.is_some_and(|heir| !heir.has_ended()));
+}
+
+/// Waits until all of these have told of something, and asserts that each has told it once.
+async fn until_told(launchers: &[Program], words: &str) {
+    for launcher in launchers {
+        let told = async || {
+            let count = launcher.log().matches(words).count();
+            (count > 0).then_some(count)
+        };
+        assert_eq!(eventually(&format!("it tells of {words}"), told).await, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn launching_is_switched_off_and_on_in_the_clusters_file_while_launchers_run() {
+    let Some(stand) = Stand::start().await else { return };
+    // So few that there is much left to do when the file is read again.
+    stand.add_to_clusters("live_pods = 4\n").await;
+    let launchers = stand.launchers(2).await;
+    let runs = [stand.submit().await, stand.submit().await, stand.submit().await].concat();
+    stand.until_started(&runs, 4).await;
+    stand.add_to_clusters("live_pods = 4\nlaunching = false\n").await;
+    until_told(&launchers, "launching from true to false").await;
+    stand.add_to_clusters("live_pods = 4\nlaunching = \"yes\"\n").await;
+    until_told(&launchers, "will not do").await;
+    let pods: Api<Pod> = Api::namespaced(Kubernetes::shared().await.client(), &stand.namespace);
+    eventually("no pod lives", async || {
+        let pods = pods.list(&ListParams::default()).await.ok()?.items.into_iter();
+        let phases = pods.filter_map(|pod| pod.status?.phase);
+        phases.into_iter().all(|phase| phase == "Succeeded").then_some(())
+    })
+    .await;
+    let started = stand.starts(&runs);
+    fs::remove_file(stand.clusters_file()).expect("removed");
+    until_told(&launchers, "cannot be read").await;
+    for launcher in &launchers {
+        launcher.until_ready().await;
+    }
+    assert_eq!(stand.starts(&runs), started, "a pod was created where none may be");
+    assert!(started.len() < runs.len() * (WIDTH as usize + 2), "all was over before");
+    stand.add_to_clusters("live_pods = 40\n").await;
+    until_told(&launchers, "launching from false to true, live_pods from 4 to 40").await;
+    stand.are_undisturbed(&runs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Which clusters there are, and how much may be asked of each: `clusters.toml`.
 
+mod change;
 mod file;
 mod problem;
 
@@ -13,7 +14,10 @@ use std::{
 use jiff::fmt::serde::unsigned_duration::friendly::compact;
 use serde::{Deserialize, Serialize};
 
-pub use self::problem::{ClustersError, Problem, UnknownCluster};
+pub use self::{
+    change::Change,
+    problem::{ClustersError, Problem, UnknownCluster},
+};
 
 /// The cluster of steps that name none.
 pub const DEFAULT_CLUSTER: &str = "default";
@@ -103,7 +107,16 @@ impl Clusters {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|source| ClustersError::Unreadable { path: path.to_owned(), source })?;
-        let by_name = file::parse(&text)
+        Self::parse(path, &text)
+    }
+
+    /// Takes in the file's text.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong in it at once.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ClustersError> {
+        let by_name = file::parse(text)
             .map_err(|problems| ClustersError::Invalid { path: path.to_owned(), problems })?;
         Ok(Self { file: Some(path.to_owned()), by_name })
     }

@@ -92,6 +92,55 @@ fn all_that_is_wrong_is_told_at_once_and_what_to_do() {
 }
 
 #[test]
+fn what_changes_is_told_by_key_and_only_how_a_cluster_is_reached_takes_a_restart() {
+    let before = ClusterConfig::default();
+    assert_eq!(before.changes(&before), []);
+    let now = read(
+        r#"
+        [clusters.default]
+        kubeconfig = "/a"
+        context = "b"
+        namespace = "c"
+        other_namespaces = ["d"]
+        launching = false
+        live_pods = 1
+        live_pods_per_namespace = 2
+        creates_per_second = 3
+        in_flight_requests = 4
+        start_gap = "5s"
+        keep_succeeded = "6s"
+        keep_failed = "7s"
+        keep_succeeded_count = 8
+        keep_failed_count = 9
+        "#,
+    )
+    .unwrap();
+    let changes = before.changes(now.get(DEFAULT_CLUSTER).unwrap());
+    let keys = serde_json::to_value(&before).unwrap().as_object().unwrap().len();
+    assert_eq!(changes.len(), keys, "each key has another value");
+    let told: Vec<_> = changes
+        .iter()
+        .map(|it| format!("{}{it}", if it.takes_restart() { "restart: " } else { "" }))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    restart: context from none to "b"
+    creates_per_second from none to 3
+    in_flight_requests from 64 to 4
+    keep_failed from "1m" to "7s"
+    keep_failed_count from none to 9
+    keep_succeeded from "1m" to "6s"
+    keep_succeeded_count from none to 8
+    restart: kubeconfig from none to "/a"
+    launching from true to false
+    live_pods from 5000 to 1
+    live_pods_per_namespace from none to 2
+    restart: namespace from none to "c"
+    restart: other_namespaces from [] to ["d"]
+    start_gap from none to "5s"
+    "#);
+}
+
+#[test]
 fn every_key_is_documented_with_its_default() {
     let default = serde_json::to_value(ClusterConfig::default()).unwrap();
     let rows: Vec<(String, String)> = default

@@ -28,7 +28,7 @@ async fn a_wide_run_costs_one_create_for_each_pod_and_few_calls_besides() {
 async fn outputs_travel_in_the_termination_message_from_pod_to_pod() {
     let Some(ground) = Ground::shared().await else { return };
     let _launcher =
-        ground.launcher_with(|config| config.keep_succeeded.0 = Duration::from_mins(10));
+        ground.launcher_within(|budget| budget.keep_succeeded.0 = Duration::from_mins(10));
     let mut first = step("first", &[], &[("message", r#"{"rows": 12}"#)]);
     first.outputs = vec!["rows".into()];
     let mut second = step("second", &[], &[]);
@@ -118,9 +118,9 @@ async fn a_pod_that_finds_no_node_fails_by_the_start_up_time_out_and_tells_the_s
 async fn pods_of_a_run_that_is_deleted_go_with_it_and_those_that_are_kept_stay_until_then() {
     let Some(ground) = Ground::shared().await else { return };
     let hour = Duration::from_hours(1);
-    let _launcher = ground.launcher_with(|config| {
-        config.keep_succeeded = (hour, None);
-        config.keep_failed = (hour, None);
+    let _launcher = ground.launcher_within(|budget| {
+        budget.keep_succeeded = (hour, None);
+        budget.keep_failed = (hour, None);
     });
     let mut steps: Vec<_> =
         (0..3).map(|it| step(&format!("bad{it}"), &[], &[("exit", "1")])).collect();

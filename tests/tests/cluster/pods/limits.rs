@@ -7,6 +7,7 @@ use kube::{
 };
 use serde_json::json;
 use windlass_engine::record::RunState;
+use windlass_launcher::runtime::kubernetes::Budget;
 
 use super::support::{Ground, pipeline, pod, step, wide};
 use crate::support::eventually;
@@ -14,10 +15,8 @@ use crate::support::eventually;
 #[tokio::test(flavor = "multi_thread")]
 async fn launchers_together_keep_the_limit_of_live_pods() {
     let Some(ground) = Ground::shared().await else { return };
-    let limited = |config: &mut windlass_launcher::runtime::kubernetes::KubernetesConfig| {
-        config.live_pods = 10;
-    };
-    let _launchers = [ground.launcher_with(limited), ground.launcher_with(limited)];
+    let limited = |budget: &mut Budget| budget.live_pods = 10;
+    let _launchers = [ground.launcher_within(limited), ground.launcher_within(limited)];
     let run = ground.cluster.submit(wide(50, &[("run-for", "300ms")])).await;
     let mut most = 0;
     eventually("the run ends", async || {

@@ -1,6 +1,7 @@
 //! Attempts as pods: schedulers and launchers in this process, a real control plane, nodes that are played, and all that befalls
 //! them; in `real`, nodes that run containers.
 
+mod budget;
 mod faults;
 mod hands;
 mod life;

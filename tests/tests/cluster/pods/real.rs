@@ -155,7 +155,7 @@ async fn what_a_kubelet_says_of_containers_is_understood() {
     let secret: Secret = serde_json::from_value(secret).expect("a secret");
     let secrets = Api::namespaced(kubernetes.client(), &ground.namespace);
     secrets.create(&PostParams::default(), &secret).await.expect("made");
-    let _launcher = ground.launcher_with(|config| config.keep_succeeded = (KEPT, None));
+    let _launcher = ground.launcher_within(|budget| budget.keep_succeeded = (KEPT, None));
     good_ones_succeed(&ground).await;
     bad_ones_fail(&ground).await;
     endless_ones_are_cancelled(&ground).await;

@@ -4,21 +4,32 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::ListParams};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use windlass_cluster::ClusterConfig;
-use windlass_engine::record::{AttemptEnd, AttemptRecord, RunState, StepIndex};
+use windlass_engine::record::{AttemptEnd, AttemptRecord, RunState, StepIndex, StepState};
 use windlass_launcher::{
     Launcher,
-    runtime::kubernetes::{KubernetesConfig, KubernetesRuntime},
+    runtime::kubernetes::{Budget, KubernetesConfig, KubernetesRuntime},
 };
 use windlass_proto::{id::RunId, v1};
-use windlass_servers::{FakeNodes, Kubernetes, KubernetesGate};
+use windlass_servers::{FakeNodes, Kubernetes, KubernetesGate, Verb};
 use windlass_tests::waiting;
 
 use crate::support::{Cluster, PARTITIONS, Service, eventually, leased};
 
 /// How long pods that have ended may stay: those of a run that is over stay until a late create could do no harm.
 const REMOVED_WITHIN: Duration = Duration::from_mins(2);
+
+/// What most launchers may do. Pods that have ended are removed at once.
+pub(super) const BUDGET: Budget = Budget {
+    launching: true,
+    live_pods: 1000,
+    live_pods_per_namespace: None,
+    requests_in_flight: 64,
+    create_gap: None,
+    keep_succeeded: (Duration::ZERO, None),
+    keep_failed: (Duration::ZERO, None),
+};
 
 /// A namespace of a control plane, a gate before it, and a scheduler.
 pub(super) struct Ground<'a> {
@@ -63,22 +74,46 @@ impl<'a> Ground<'a> {
         self.launcher_with(|_| {})
     }
 
-    /// A launcher with other settings than most have. Pods that have ended are removed at once.
+    /// A launcher with other settings than most have.
     pub(super) fn launcher_with(&self, change: impl FnOnce(&mut KubernetesConfig)) -> Service {
-        let mut config = KubernetesConfig {
+        let mut config = self.config();
+        change(&mut config);
+        self.start(config, BUDGET, oneshot::channel().0)
+    }
+
+    /// A launcher that may do other things than most.
+    pub(super) fn launcher_within(&self, change: impl FnOnce(&mut Budget)) -> Service {
+        let mut budget = BUDGET;
+        change(&mut budget);
+        self.start(self.config(), budget, oneshot::channel().0)
+    }
+
+    /// A launcher whose budget may be changed.
+    pub(super) async fn launcher_and_runtime(
+        &self,
+        budget: Budget,
+    ) -> (Service, Arc<KubernetesRuntime>) {
+        let (tell, told) = oneshot::channel();
+        let service = self.start(self.config(), budget, tell);
+        (service, told.await.expect("it starts"))
+    }
+
+    fn config(&self) -> KubernetesConfig {
+        KubernetesConfig {
             installation: "test".into(),
             cluster: "default".into(),
             namespace: self.namespace.clone(),
             other_namespaces: BTreeSet::new(),
             shards: PARTITIONS,
-            live_pods: 1000,
-            live_pods_per_namespace: None,
-            requests_in_flight: 64,
-            create_gap: None,
-            keep_succeeded: (Duration::ZERO, None),
-            keep_failed: (Duration::ZERO, None),
-        };
-        change(&mut config);
+        }
+    }
+
+    fn start(
+        &self,
+        config: KubernetesConfig,
+        budget: Budget,
+        started: oneshot::Sender<Arc<KubernetesRuntime>>,
+    ) -> Service {
         let (bus, store) = (self.cluster.bus.clone(), self.cluster.store.clone());
         let kubeconfig = self.gate.kubeconfig();
         Service::start(move |stop| async move {
@@ -86,7 +121,10 @@ impl<'a> Ground<'a> {
             let cluster =
                 ClusterConfig { kubeconfig: Some(kubeconfig), ..ClusterConfig::default() };
             let client = windlass_cluster::connect(&cluster).await.expect("a client");
-            let runtime = KubernetesRuntime::new(client, config, reports.clone());
+            let runtime = KubernetesRuntime::new(client, config, budget, reports.clone());
+            let runtime = Arc::new(runtime);
+            // Most tests do not ask for it.
+            let _ = started.send(runtime.clone());
             let launcher = Launcher {
                 partitions: PARTITIONS,
                 cluster: "default".into(),
@@ -94,7 +132,7 @@ impl<'a> Ground<'a> {
                 list_dirs: None,
                 bus,
                 store,
-                runtime: Arc::new(runtime),
+                runtime,
                 reports,
                 reported,
             };
@@ -141,6 +179,17 @@ impl<'a> Ground<'a> {
         let twice: Vec<_> =
             starts.iter().filter(|(attempt, count)| attempt.run == run && **count > 1).collect();
         assert_eq!(twice, []);
+    }
+
+    /// How many pods were asked for.
+    pub(super) fn creates(&self) -> u64 {
+        self.gate.calls().of(Verb::Create, "pods")
+    }
+
+    /// How many steps of a run are in a state.
+    pub(super) async fn count(&self, run: RunId, state: StepState) -> u32 {
+        let read = self.cluster.store.read_record(run).await.expect("read");
+        read.expect("it is there").1.counts[state as usize]
     }
 
     /// How many attempts of a run were started.

@@ -76,6 +76,14 @@ impl Living {
         part(limits.pods, shard, limits.shards).saturating_sub(self.of_shard(shard))
     }
 
+    /// Whether no more pods live in a shard, and there of a namespace, than these limits allow.
+    pub(super) fn is_within(&self, shard: u32, namespace: &str, limits: &Limits) -> bool {
+        let is_within = |limit: u32, count: u32| count <= part(limit, shard, limits.shards);
+        let of_namespace = self.of_namespace(shard, namespace);
+        is_within(limits.pods, self.of_shard(shard))
+            && limits.pods_per_namespace.is_none_or(|limit| is_within(limit, of_namespace))
+    }
+
     /// In which of these shards a pod of the namespace is to be created: the one with the most room; none where there is none.
     pub(super) fn place(
         &self,
@@ -155,6 +163,11 @@ mod tests {
         assert_eq!(living.place(&held, "b", &limits), Some(0));
         living.remove(1, "a");
         assert_eq!(living.place(&held, "a", &limits), Some(1));
+        assert!(living.is_within(0, "a", &limits));
+        let lowered =
+            [Limits { pods: 0, ..limits }, Limits { pods_per_namespace: Some(0), ..limits }];
+        assert_eq!(lowered.map(|limits| living.is_within(0, "a", &limits)), [false; 2]);
+        assert_eq!(lowered.map(|limits| living.is_within(0, "b", &limits)), [false, true]);
         living.forget(0);
         assert_eq!((living.total(), living.free(&held, &limits)), (0, 3));
     }

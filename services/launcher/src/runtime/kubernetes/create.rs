@@ -166,7 +166,10 @@ impl Shared {
             // It was created, whatever was answered, and its end was told.
             return Placed::Known;
         }
-        let limits = self.config.limits();
+        if !self.budget().launching {
+            return Placed::NotNow;
+        }
+        let limits = self.limits();
         let open = self.open_shards(&state);
         let shard = state.pods.living().place(&open, namespace, &limits);
         let Some(shard) = shard else { return Placed::Full };
@@ -189,8 +192,7 @@ impl Shared {
         let mut pod = pod.clone();
         let labels = pod.metadata.labels.get_or_insert_default();
         labels.insert(label::SHARD.to_owned(), place.shard.to_string());
-        if !self.enter(deadline).await {
-            self.not_created(key);
+        if !self.enter(key, &place, deadline).await {
             return Tried::NotNow;
         }
         let sent = Instant::now();
@@ -299,11 +301,18 @@ impl Shared {
         Tried::Done
     }
 
-    /// Waits for a turn to send a create. False where there is none before the deadline.
-    async fn enter(&self, deadline: Instant) -> bool {
+    /// Waits for a turn to send a create. False where there is none before the deadline, and where the limits were lowered and do
+    /// not have its place any more: then the place is given up.
+    async fn enter(&self, key: AttemptKey, place: &Place, deadline: Instant) -> bool {
         loop {
             let wait_until = {
                 let mut state = self.state();
+                let living = state.pods.living();
+                if !living.is_within(place.shard, &place.namespace, &self.limits()) {
+                    state.pods.not_created(key);
+                    self.room_changed(&state);
+                    return false;
+                }
                 match self.may_send(&mut state, Instant::now()) {
                     Ok(()) => {
                         state.in_flight += 1;
@@ -319,6 +328,7 @@ impl Shared {
                 () = sleep_until(wait_until.into()) => {}
             }
             if Instant::now() >= deadline {
+                self.not_created(key);
                 return false;
             }
         }
@@ -332,14 +342,13 @@ impl Shared {
         if state.in_flight >= state.pace.window(self.most_in_flight()) {
             return Err(None);
         }
-        if let Some(gap) = self.config.create_gap {
-            if let Some(at) = state.next_create.filter(|at| *at > now) {
-                return Err(Some(at));
-            }
-            // Who has half of the shards creates half as often.
-            let held = u32::try_from(self.held.borrow().len()).unwrap_or(u32::MAX).max(1);
-            state.next_create = now.checked_add(gap.saturating_mul(self.config.shards) / held);
+        let gap = self.create_gap(&self.held.borrow());
+        if let (Some(gap), Some(last)) = (gap, state.last_create)
+            && now.duration_since(last) < gap
+        {
+            return Err(last.checked_add(gap));
         }
+        state.last_create = Some(now);
         Ok(())
     }
 

@@ -19,6 +19,7 @@
 //! Never inside: the store, the bus, and what schedulers think of an attempt.
 
 mod api;
+mod budget;
 mod capacity;
 mod create;
 mod missing;
@@ -46,12 +47,12 @@ use tokio_util::{
 };
 use windlass_proto::{holder, id::RunId};
 
+pub use self::budget::Budget;
 use self::{
     api::PodApi,
-    capacity::Limits,
     missing::Missing,
     pace::Pace,
-    pods::{Act, Pods, Retention},
+    pods::{Act, Pods},
     quotas::Quotas,
 };
 use super::{AttemptKey, AttemptSpec, Report, ReportSender, Runtime, Shards};
@@ -77,7 +78,7 @@ const WAITING: usize = 512;
 /// The most commands that are carried out at once: the attempts that they name are counted apart.
 const COMMANDS: usize = 64;
 
-/// What a [`KubernetesRuntime`] needs to know.
+/// What a [`KubernetesRuntime`] needs to know, and does not change: the rest is its [`Budget`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubernetesConfig {
     /// The installation's name, which all its pods carry.
@@ -90,18 +91,6 @@ pub struct KubernetesConfig {
     pub other_namespaces: BTreeSet<String>,
     /// Into how many shards pods are divided. The same for all launchers, for ever.
     pub shards: u32,
-    /// The most pods that live at once, those of all launchers together.
-    pub live_pods: u32,
-    /// The most of one namespace.
-    pub live_pods_per_namespace: Option<u32>,
-    /// The most requests that create pods and are under way at once, those of all launchers together.
-    pub requests_in_flight: u32,
-    /// The least time between two creates, of all launchers together.
-    pub create_gap: Option<Duration>,
-    /// How long pods that have succeeded are kept, and how many.
-    pub keep_succeeded: (Duration, Option<u32>),
-    /// How long pods that have failed are kept, and how many.
-    pub keep_failed: (Duration, Option<u32>),
 }
 
 /// Runs attempts as pods.
@@ -118,6 +107,7 @@ pub struct KubernetesRuntime {
 #[derive(Debug)]
 struct Shared {
     config: KubernetesConfig,
+    budget: latest::Sender<Budget>,
     api: PodApi,
     reports: ReportSender,
     state: Mutex<State>,
@@ -150,19 +140,25 @@ struct State {
     in_flight: usize,
     /// Attempts that were taken and do not exist yet.
     waiting: usize,
-    /// When the next pod may be created, where there is a least time between two.
-    next_create: Option<Instant>,
+    /// When a create was sent last, for where there is a least time between two.
+    last_create: Option<Instant>,
 }
 
 impl KubernetesRuntime {
     /// Begins to serve a cluster. It looks after no pods until it [holds](Shards::hold) shards.
-    pub fn new(client: Client, config: KubernetesConfig, reports: ReportSender) -> Self {
+    pub fn new(
+        client: Client,
+        config: KubernetesConfig,
+        budget: Budget,
+        reports: ReportSender,
+    ) -> Self {
         let (sought, seeking) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let holder = holder::of_cluster(&config.cluster);
         let shared = Arc::new(Shared {
             api: PodApi::new(client, config.installation.clone()),
             config,
+            budget: latest::Sender::new(budget),
             reports,
             state: Mutex::default(),
             held: latest::Sender::default(),
@@ -187,18 +183,6 @@ impl KubernetesConfig {
     fn namespaces(&self) -> impl Iterator<Item = &str> {
         let others = self.other_namespaces.iter().filter(|other| **other != self.namespace);
         std::iter::once(&self.namespace).chain(others).map(String::as_str)
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            pods: self.live_pods,
-            pods_per_namespace: self.live_pods_per_namespace,
-            shards: self.shards,
-        }
-    }
-
-    fn retention(&self) -> Retention {
-        Retention { succeeded: self.keep_succeeded, failed: self.keep_failed }
     }
 }
 
@@ -236,7 +220,7 @@ impl Shared {
     /// How many creates this launcher may have under way: its part of what all may, at least 1 where it holds a shard.
     fn most_in_flight(&self) -> usize {
         let held = self.held.borrow().len();
-        let whole = u64::from(self.config.requests_in_flight);
+        let whole = u64::from(self.budget().requests_in_flight);
         let part = whole * held as u64 / u64::from(self.config.shards.max(1));
         usize::try_from(part).unwrap_or(usize::MAX).max(usize::from(held > 0))
     }
@@ -256,7 +240,7 @@ impl Shared {
     /// Tells how much room there is, after something has changed.
     fn room_changed(&self, state: &State) {
         let open = self.open_shards(state);
-        let free = state.pods.living().free(&open, &self.config.limits()) as usize;
+        let free = state.pods.living().free(&open, &self.limits()) as usize;
         let room = free.min(WAITING.saturating_sub(state.waiting));
         self.room.send_if_modified(|known| std::mem::replace(known, room) != room);
         if free > 0 {
@@ -361,7 +345,7 @@ impl Shards for KubernetesRuntime {
     }
 
     fn expired(&self) -> Vec<AttemptKey> {
-        self.shared.state().pods.expired(&self.shared.config.retention(), Instant::now())
+        self.shared.state().pods.expired(&self.shared.retention(), Instant::now())
     }
 
     async fn discard(&self, attempts: Vec<AttemptKey>, ended_runs: BTreeSet<RunId>) {

@@ -30,7 +30,7 @@ impl Shared {
             let is_over = ended_runs.contains(&run);
             if is_over && ended.len() == self.state().pods.count_in(run, &namespace) {
                 self.remove_ended(run, &namespace).await;
-            } else if !is_over || !self.config.retention().is_one_for_all() {
+            } else if !is_over || !self.retention().is_one_for_all() {
                 one_by_one.extend(ended);
             }
             self.delete_all(one_by_one).await;
