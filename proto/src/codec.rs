@@ -144,6 +144,7 @@ impl Request for v1::SetLimitRequest {}
 impl Request for v1::UnsetLimitRequest {}
 impl Request for v1::ListLimitsRequest {}
 impl Request for v1::GetLimitRequest {}
+impl Request for v1::FindUnknownRunsRequest {}
 impl Request for v1::StreamLogsRequest {}
 impl Request for v1::DownloadLogsRequest {}
 

@@ -1,8 +1,9 @@
 //! Reading one run, and the beginnings of all longer reads.
 
 use windlass_proto::v1::{
-    DownloadLogsRequest, ExplainRunRequest, ExplainRunResponse, GetRunRequest, ListAttemptsRequest,
-    ListRunsRequest, ListStepsRequest, Run, StreamLogsRequest,
+    DownloadLogsRequest, ExplainRunRequest, ExplainRunResponse, FindUnknownRunsRequest,
+    FindUnknownRunsResponse, GetRunRequest, ListAttemptsRequest, ListRunsRequest, ListStepsRequest,
+    Run, StreamLogsRequest,
 };
 
 use crate::{Client, ClientError, LogDownload, LogLines, Pages, RunWatch, connect::timed};
@@ -14,6 +15,18 @@ impl Client {
         self.repeat(|| async {
             let answer = self.runs.clone().get_run(timed(request.clone())).await?.into_inner();
             answer.run.ok_or(ClientError::Incomplete("run"))
+        })
+        .await
+    }
+
+    /// Tells which of these runs, at most 1,000, there are not, and of which installation the server is.
+    pub async fn find_unknown_runs(
+        &self,
+        run_ids: Vec<String>,
+    ) -> Result<FindUnknownRunsResponse, ClientError> {
+        let request = FindUnknownRunsRequest { run_ids };
+        self.repeat(|| async {
+            Ok(self.runs.clone().find_unknown_runs(timed(request.clone())).await?.into_inner())
         })
         .await
     }

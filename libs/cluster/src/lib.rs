@@ -3,15 +3,17 @@
 //! ```text
 //!   clusters.toml ──▶ Clusters ──▶ ClusterConfig ──▶ connect ──▶ a client
 //!                                                └─▶ check      what is missing there
-//!                                                └─▶ prepare    makes what is missing
+//!                                                ├─▶ prepare    makes what is missing
+//!                                                └─▶ pods       what an installation has there
 //! ```
 //!
-//! Never inside: pods of attempts, and decisions about them.
+//! Never inside: what pods mean for attempts, and decisions about them.
 
 mod check;
 mod config;
 mod connect;
 mod failure;
+mod pods;
 mod prepare;
 mod report;
 mod rights;
@@ -23,6 +25,7 @@ pub use self::{
     },
     connect::{ConnectError, connect},
     failure::told,
+    pods::{AttemptPod, InstallationPods, PodsError, Removed},
     prepare::{
         Done, Outcome, PrepareError, SERVICE_ACCOUNT, ServiceAccountRef, manifests, prepare,
     },

@@ -64,7 +64,7 @@ async fn look(
                 Ok(Some(read)) => read,
                 Ok(None) => {
                     if unknown.insert(run) {
-                        warn!(%run, "there are pods of a run that nobody knows: they stay until somebody removes them");
+                        warn!(%run, "there are pods of a run that nobody knows: they stay until somebody removes them with `windlass cluster orphans`");
                     }
                     continue;
                 }

@@ -21,6 +21,7 @@ mod read;
 mod retry;
 mod submit;
 mod trace;
+mod unknown;
 mod upload;
 mod view;
 mod watch;
@@ -263,5 +264,12 @@ impl RunService for Submitter {
         request: Request<v1::GetLimitRequest>,
     ) -> Reply<v1::GetLimitResponse> {
         Ok(Response::new(self.limit(request.into_inner()).await?))
+    }
+
+    async fn find_unknown_runs(
+        &self,
+        request: Request<v1::FindUnknownRunsRequest>,
+    ) -> Reply<v1::FindUnknownRunsResponse> {
+        Ok(Response::new(self.unknown_runs(request.into_inner()).await?))
     }
 }

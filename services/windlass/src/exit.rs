@@ -37,7 +37,7 @@ impl Exit {
         match self {
             Self::Success => "done; where a run was followed, it succeeded",
             Self::Failed => {
-                "the run that was followed failed, or something that was looked for is missing"
+                "the run that was followed failed, or a look at a cluster found something amiss"
             }
             Self::Input => {
                 "the command line, the file, the request or the state directory is wrong"

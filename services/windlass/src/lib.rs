@@ -20,6 +20,7 @@ mod exit;
 mod failure;
 mod files;
 mod follow;
+mod orphans;
 mod output;
 mod render;
 mod state;

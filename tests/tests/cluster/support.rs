@@ -227,8 +227,13 @@ impl Cluster {
 
     /// How many partitions each scheduler holds, the fewest first.
     pub(crate) async fn shares(&self) -> Vec<usize> {
+        self.shares_of("scheduler").await
+    }
+
+    /// How much each member of a group holds, the least first.
+    pub(crate) async fn shares_of(&self, group: &str) -> Vec<usize> {
         let request = ShareRequest {
-            group: "scheduler".into(),
+            group: group.into(),
             member: "nobody".into(),
             leaving: true,
             ttl: Duration::from_secs(1),

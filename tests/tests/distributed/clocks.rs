@@ -36,7 +36,7 @@ const JUMPS: i32 = 3;
 const HELD: u32 = 2;
 
 /// A clock for programs that jumps when it is told to. Only the time of day does: the monotonic clock goes on.
-struct JumpyClock {
+pub(crate) struct JumpyClock {
     library: PathBuf,
     dir: TempDir,
 }
@@ -44,7 +44,7 @@ struct JumpyClock {
 impl JumpyClock {
     /// None, said aloud, where libfaketime is missing.
     #[expect(clippy::print_stderr, reason = "a test that cannot run says why")]
-    fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let places = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
         let library = places
             .map(|entry| entry.path())
@@ -62,7 +62,7 @@ impl JumpyClock {
     }
 
     /// Sets it so many seconds ahead of the machine's clock.
-    fn set(&self, seconds: i32) {
+    pub(crate) fn set(&self, seconds: i32) {
         // Whoever looks meanwhile finds the old time or the new one.
         let new = self.dir.path().join("new");
         fs::write(&new, format!("{seconds:+}")).expect("the file is written");
@@ -74,7 +74,7 @@ impl JumpyClock {
     }
 
     /// What has a program obey it.
-    fn environment(&self) -> Vec<(String, String)> {
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
         [
             ("LD_PRELOAD", self.library.as_path()),
             ("FAKETIME_TIMESTAMP_FILE", &self.file()),

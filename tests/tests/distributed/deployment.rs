@@ -207,8 +207,12 @@ impl Program {
 
     /// A connection that is made again by itself.
     pub(crate) fn channel(&self) -> Channel {
-        let address = self.address(|told| told.clients.clone());
-        Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy()
+        Endpoint::from_shared(self.url()).expect("an address").connect_lazy()
+    }
+
+    /// Where clients find it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address(|told| told.clients.clone()))
     }
 
     pub(crate) fn runs(&self) -> RunServiceClient<Channel> {

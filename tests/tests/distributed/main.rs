@@ -14,6 +14,7 @@ mod handover;
 mod hosts;
 mod kills;
 mod limits;
+mod orphans;
 mod partitions;
 mod pods;
 mod prepared;

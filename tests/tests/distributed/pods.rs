@@ -47,16 +47,25 @@ impl Stand {
         if Kubernetes::is_missing() {
             return None;
         }
+        let namespace = Kubernetes::shared().await.namespace().await;
+        Some(Self::in_namespace(namespace).await)
+    }
+
+    /// The same installation made anew: on servers that have nothing, and where this one has its pods.
+    pub(crate) async fn anew(&self) -> Self {
+        Self::in_namespace(self.namespace.clone()).await
+    }
+
+    async fn in_namespace(namespace: String) -> Self {
         let kubernetes = Kubernetes::shared().await;
-        let (deployment, namespace, nodes) =
-            tokio::join!(Deployment::start(), kubernetes.namespace(), kubernetes.fake_nodes());
+        let (deployment, nodes) = tokio::join!(Deployment::start(), kubernetes.fake_nodes());
         let (submitter, scheduler) = tokio::join!(
             deployment.program(Kind::Submitter),
             deployment.program_with(Kind::Scheduler, &["scheduler.lease_time=1s"], &[]),
         );
         let stand = Self { deployment, namespace, nodes, submitter, scheduler };
         stand.come_with(&kubernetes.kubeconfig());
-        Some(stand)
+        stand
     }
 
     /// Has launchers that are started from now on come to the API server with this configuration.
@@ -72,7 +81,7 @@ impl Stand {
         fs::write(self.clusters_file(), text).expect("the file is written");
     }
 
-    fn clusters_file(&self) -> PathBuf {
+    pub(crate) fn clusters_file(&self) -> PathBuf {
         self.deployment.file("clusters.toml")
     }
 

@@ -220,6 +220,13 @@ impl RunService for Script {
     async fn get_limit(&self, _: Request<v1::GetLimitRequest>) -> Answer<v1::GetLimitResponse> {
         not_scripted()
     }
+
+    async fn find_unknown_runs(
+        &self,
+        _: Request<v1::FindUnknownRunsRequest>,
+    ) -> Answer<v1::FindUnknownRunsResponse> {
+        not_scripted()
+    }
 }
 
 #[tonic::async_trait]

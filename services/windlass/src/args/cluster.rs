@@ -5,12 +5,16 @@ use std::{convert::Infallible, path::PathBuf};
 use clap::Subcommand;
 use windlass_cluster::ServiceAccountRef;
 
+use super::ServerArgs;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// See whether a Kubernetes cluster has what Windlass needs, and what is missing
     Check(CheckClusterArgs),
     /// Make what Windlass needs in a Kubernetes cluster: namespace, service account, Role and its binding
     Prepare(PrepareClusterArgs),
+    /// List the pods in a Kubernetes cluster whose run the server does not know, and remove them where asked to
+    Orphans(OrphansArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -37,6 +41,26 @@ pub(crate) struct PrepareClusterArgs {
     /// Print the YAML instead, for `kubectl apply -f -`; no cluster is asked
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Unless --remove is given, nothing is changed. With exit code 1, there are such pods, or some that are too young to be removed. Whoever asks needs the right to list pods in the cluster's namespaces, and to delete them."
+)]
+pub(crate) struct OrphansArgs {
+    #[command(flatten)]
+    pub(crate) cluster: OneClusterArgs,
+
+    /// Remove these pods, but for those that are younger than 2 minutes
+    #[arg(long)]
+    pub(crate) remove: bool,
+
+    /// The installation whose pods they are; that of the server unless given. Where the server is of another one, nothing is done
+    #[arg(long, value_name = "NAME")]
+    pub(crate) installation: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, clap::Args)]

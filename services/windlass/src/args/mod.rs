@@ -23,7 +23,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     cache::{CacheCommand, ClearCacheArgs},
-    cluster::{CheckClusterArgs, ClusterCommand, OneClusterArgs, PrepareClusterArgs},
+    cluster::{CheckClusterArgs, ClusterCommand, OneClusterArgs, OrphansArgs, PrepareClusterArgs},
     dev::DevArgs,
     limit::{LimitCommand, ListLimitsArgs, OneLimitArgs, RateArg, SetLimitArgs},
     list::ListArgs,
@@ -274,7 +274,7 @@ mod tests {
             insta::assert_snapshot!(format!("help_limit_{name}"), help);
         }
         let mut cluster = root_command("cluster");
-        for name in ["check", "prepare"] {
+        for name in ["check", "prepare", "orphans"] {
             let command = cluster.find_subcommand_mut(name).unwrap();
             let help = command.clone().term_width(100).render_help().to_string();
             insta::assert_snapshot!(format!("help_cluster_{name}"), help);

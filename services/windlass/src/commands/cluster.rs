@@ -2,6 +2,7 @@
 
 use windlass_cluster::{ClusterConfig, Clusters, check, manifests, prepare};
 
+use super::orphans;
 use crate::{
     args::{CheckClusterArgs, ClusterCommand, OneClusterArgs, OutputFormat, PrepareClusterArgs},
     document::{CheckClusterResult, ClusterManifestsResult, PrepareClusterResult},
@@ -19,6 +20,9 @@ pub(super) async fn cluster(
         ClusterCommand::Check(args) => look(&args, format).await,
         ClusterCommand::Prepare(args) if args.dry_run => show(&args, format).await,
         ClusterCommand::Prepare(args) => make(&args, format).await,
+        ClusterCommand::Orphans(args) => {
+            orphans::orphans(&find(&args.cluster)?, &args, format).await
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod limit;
 mod list;
 mod logs;
 mod orders;
+mod orphans;
 mod plan;
 mod run;
 mod submit;

@@ -1,7 +1,10 @@
 //! Kubernetes clusters.
 
 use serde::Serialize;
-use windlass_cluster::{Done, Finding, Outcome, Report, Verdict};
+use windlass_cluster::{AttemptPod, Done, Finding, Outcome, Removed, Report, Verdict};
+
+use super::text;
+use crate::orphans::Orphans;
 
 /// Of `cluster check`.
 #[derive(Debug, Serialize)]
@@ -42,6 +45,37 @@ struct ObjectDocument {
     name: String,
     /// `created`, `changed` or `unchanged`.
     outcome: &'static str,
+}
+
+/// Of `cluster orphans`.
+#[derive(Debug, Serialize)]
+pub(crate) struct OrphansResult {
+    cluster: String,
+    /// Where its API server is.
+    server: String,
+    /// Where was looked.
+    namespaces: Vec<String>,
+    installation: String,
+    orphans: Vec<OrphanDocument>,
+    /// How many were removed; null where that was not asked for.
+    removed: Option<usize>,
+    /// How many were to be removed and had gone by then; null where that was not asked for.
+    gone: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct OrphanDocument {
+    pod: String,
+    namespace: String,
+    uid: String,
+    run_id: String,
+    /// Its path; null where somebody has removed it.
+    step: Option<String>,
+    /// `Pending`, `Running`, `Unknown`, `Succeeded` or `Failed`, as Kubernetes writes them.
+    phase: &'static str,
+    created_at: Option<String>,
+    /// Whether it is left out where orphans are removed.
+    too_young: bool,
 }
 
 /// Of `cluster prepare --dry-run`.
@@ -89,6 +123,30 @@ impl PrepareClusterResult {
     }
 }
 
+impl OrphansResult {
+    pub(crate) fn new(orphans: &Orphans, removed: Option<Removed>) -> Self {
+        let document = |pod: &AttemptPod| OrphanDocument {
+            pod: pod.name.clone(),
+            namespace: pod.namespace.clone(),
+            uid: pod.uid.clone(),
+            run_id: pod.run.to_string(),
+            step: text(&pod.step),
+            phase: pod.phase,
+            created_at: pod.created_at.map(|time| time.to_string()),
+            too_young: orphans.is_too_young(pod),
+        };
+        Self {
+            cluster: orphans.cluster.clone(),
+            server: orphans.server.clone(),
+            namespaces: orphans.namespaces.clone(),
+            installation: orphans.installation.clone(),
+            orphans: orphans.pods.iter().map(document).collect(),
+            removed: removed.map(|it| it.removed),
+            gone: removed.map(|it| it.gone),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +161,8 @@ mod tests {
             "cluster_prepare",
             serde_json::to_string_pretty(&prepared).unwrap()
         );
+        let removed = Removed { removed: 1, gone: 0 };
+        let orphans = OrphansResult::new(&samples::orphans(), Some(removed));
+        insta::assert_snapshot!("cluster_orphans", serde_json::to_string_pretty(&orphans).unwrap());
     }
 }

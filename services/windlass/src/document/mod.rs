@@ -13,7 +13,7 @@ mod result;
 mod run;
 
 pub(crate) use self::{
-    cluster::{CheckClusterResult, ClusterManifestsResult, PrepareClusterResult},
+    cluster::{CheckClusterResult, ClusterManifestsResult, OrphansResult, PrepareClusterResult},
     error::ErrorDocument,
     event::EventDocument,
     explain::ExplainResult,

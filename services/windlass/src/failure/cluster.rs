@@ -1,7 +1,7 @@
 //! Why a cluster could not be looked at or prepared.
 
 use windlass_client::Code;
-use windlass_cluster::{CheckError, ConnectError, PrepareError};
+use windlass_cluster::{CheckError, ConnectError, PodsError, PrepareError};
 
 use crate::exit::Exit;
 
@@ -17,6 +17,9 @@ pub(crate) enum ClusterFailure {
     /// Something could not be made there.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// Pods are not listed or removed.
+    #[error(transparent)]
+    Pods(#[from] PodsError),
 }
 
 impl ClusterFailure {
@@ -27,7 +30,8 @@ impl ClusterFailure {
     /// The one that a server of Windlass would have.
     pub(super) fn code(&self) -> Code {
         match self {
-            Self::Prepare(PrepareError::Forbidden { .. }) => Code::PermissionDenied,
+            Self::Prepare(PrepareError::Forbidden { .. })
+            | Self::Pods(PodsError::Forbidden { .. }) => Code::PermissionDenied,
             _ if self.is_unavailable() => Code::Unavailable,
             _ => Code::FailedPrecondition,
         }
@@ -37,6 +41,7 @@ impl ClusterFailure {
         match self {
             Self::Check(CheckError::Unreachable { .. }) => true,
             Self::Prepare(error) => error.is_transient(),
+            Self::Pods(error) => error.is_transient(),
             Self::Connect(_) | Self::Check(CheckError::Connect(_)) => false,
         }
     }

@@ -21,7 +21,7 @@ pub(crate) mod words;
 
 pub(crate) use self::{
     attempts::attempts,
-    cluster::{checked, prepared},
+    cluster::{checked, orphans, prepared, removal_of, removed},
     explain::explained,
     failure::failure,
     limits::{limit, limit_line, limits},

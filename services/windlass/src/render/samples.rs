@@ -9,7 +9,9 @@ use windlass_client::v1::{
     Obstacle, ObstacleKind, Reason, Run, RunState, StepCounts, StepExplanation, StepState,
     StepStatus,
 };
-use windlass_cluster::{Done, Finding, Item, Outcome, RIGHTS, Report, ServiceAccountRef, Verdict};
+use windlass_cluster::{
+    AttemptPod, Done, Finding, Item, Outcome, RIGHTS, Report, ServiceAccountRef, Verdict,
+};
 use windlass_pipeline::{
     file::{self, FileOptions},
     plan::Plan,
@@ -17,6 +19,7 @@ use windlass_pipeline::{
 use windlass_proto::json;
 
 use super::Theme;
+use crate::orphans::Orphans;
 
 pub(crate) fn theme() -> Theme {
     Theme { colour: false, width: 100, height: 40, zone: TimeZone::UTC }
@@ -343,4 +346,28 @@ pub(crate) fn prepared() -> [Done; 3] {
         done("ServiceAccount", "jobs/windlass", Outcome::Created),
         done("Role", "jobs/windlass", Outcome::Changed),
     ]
+}
+
+/// Pods of a run that nobody knows: an old one, and one that is too young to be removed.
+pub(crate) fn orphans() -> Orphans {
+    let pod = |name: &str, step: &str, phase, seconds| AttemptPod {
+        namespace: "jobs".to_owned(),
+        name: name.to_owned(),
+        uid: format!("uid-of-{name}"),
+        run: format!("run_{}", "3".repeat(26)).parse().unwrap(),
+        step: step.to_owned(),
+        phase,
+        created_at: Some(now() - jiff::SignedDuration::from_secs(seconds)),
+    };
+    Orphans {
+        cluster: "gpu".to_owned(),
+        server: "https://10.0.0.1:6443/".to_owned(),
+        namespaces: vec!["jobs".to_owned(), "training".to_owned()],
+        installation: "windlass".to_owned(),
+        pods: vec![
+            pod("fit-3-k2q9", "sweep.3.fit", "Running", 266_400),
+            pod("load-7h3d", "load", "Pending", 5),
+        ],
+        now: now(),
+    }
 }

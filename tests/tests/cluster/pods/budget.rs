@@ -17,7 +17,7 @@ use windlass_launcher::{
 use windlass_pod::label;
 
 use super::support::{BUDGET, Ground, phase_of, wide};
-use crate::support::{Service, eventually};
+use crate::support::{PARTITIONS, Service, eventually};
 
 /// Two launchers of one cluster.
 struct Pair {
@@ -30,6 +30,12 @@ impl Pair {
     async fn within(ground: &Ground<'_>, budget: Budget) -> Self {
         let (first, one) = ground.launcher_and_runtime(budget).await;
         let (second, other) = ground.launcher_and_runtime(budget).await;
+        // A pod that is removed while it passes from one to the other is told by a sweep alone, and there is none here.
+        let half = PARTITIONS as usize / 2;
+        eventually("each looks after half of the pods", async || {
+            (ground.cluster.shares_of("pods.default").await == [half; 2]).then_some(())
+        })
+        .await;
         Self { budget, runtimes: [one, other], _services: [first, second] }
     }
 
