@@ -82,9 +82,15 @@ impl<R: Runtime> Launches<R> {
         // Others need not wait for what begins here, and what begins here need not wait for room on the bus.
         let (handed_back, begun) = tokio::join!(
             self.hand_back(run, generation, &others),
-            self.begin(&view, generation, wanted, wanted_at),
+            self.begin(&view, generation, wanted.clone(), wanted_at),
         );
-        begun.and(handed_back)
+        match (begun, handed_back) {
+            // If the command came again as it is, the others would come twice.
+            (Err(AttemptsError::NotTaken), Ok(())) if !others.is_empty() => {
+                self.hand_back(run, generation, &wanted).await
+            }
+            (begun, handed_back) => begun.and(handed_back),
+        }
     }
 
     /// Takes out what there is no room for. What somebody has claimed needs none here, and is not handed back either.
