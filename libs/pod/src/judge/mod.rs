@@ -22,7 +22,7 @@ use windlass_engine::{
 };
 
 use self::cause::Cause;
-pub use self::waiting::DEFAULT_FATAL_REASONS;
+pub use self::waiting::{DEFAULT_FATAL_REASONS, PodWait, wait};
 use crate::{
     label::MAIN_CONTAINER,
     observed::{ObservedContainer, ObservedPod, timestamp},

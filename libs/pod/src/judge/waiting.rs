@@ -1,6 +1,11 @@
 //! A pod whose program does not run yet: why, and whether it ever will.
 
-use windlass_engine::reason::{Failure, FailureReason};
+use std::borrow::Cow;
+
+use windlass_engine::{
+    reason::{Failure, FailureReason},
+    time::Timestamp,
+};
 
 use super::{
     Judgement,
@@ -10,7 +15,7 @@ use super::{
 };
 use crate::{
     label::{FATAL_WAITING_REASONS, MAIN_CONTAINER},
-    observed::{ContainerWaiting, ObservedPod},
+    observed::{ContainerWaiting, ObservedCondition, ObservedPod, timestamp},
 };
 
 /// The reasons for which a container waits that end an attempt, where the step does not name others: none of them goes away
@@ -34,7 +39,7 @@ pub(super) fn judge(pod: &ObservedPod) -> Judgement {
         Some(failure) => {
             Judgement::Failed { failure, started_at: None, ended_at: None, must_delete: true }
         }
-        None => Judgement::Waiting { message: why(pod) },
+        None => Judgement::Waiting { message: wait(pod).words() },
     }
 }
 
@@ -109,36 +114,71 @@ fn waits(pod: &ObservedPod) -> impl Iterator<Item = (&str, &ContainerWaiting)> {
     all.filter_map(|it| Some((it.name.as_str(), it.state.waiting.as_ref()?)))
 }
 
-/// Why the program does not run yet.
-fn why(pod: &ObservedPod) -> Option<String> {
+/// What a pod waits for whose program does not run yet, in the cluster's words. Any of it may be unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodWait<'a> {
+    /// Since when it waits for a node; where it has one, since when that is.
+    pub since: Option<Timestamp>,
+    /// The init container that is at fault; none where it is the pod as a whole, or the program's own container.
+    pub init_container: Option<&'a str>,
+    /// Why, in one word.
+    pub reason: Option<&'a str>,
+    /// The same for people.
+    pub message: Option<Cow<'a, str>>,
+}
+
+impl PodWait<'_> {
+    /// All but the time as one text; none where nothing is known.
+    fn words(&self) -> Option<String> {
+        let told = words(self.reason, self.message.as_deref())?;
+        Some(match self.init_container {
+            Some(name) => format!("init container `{name}`: {told}"),
+            None => told,
+        })
+    }
+}
+
+/// What keeps the program of a pod from running that [`judge`](super::judge) says is waiting.
+pub fn wait(pod: &ObservedPod) -> PodWait<'_> {
+    let mut conditions = pod.status.conditions.iter();
+    let scheduled = conditions.find(|it| it.type_ == "PodScheduled");
+    let since = scheduled.and_then(|it| timestamp(it.last_transition_time.as_ref()));
+    PodWait { since, ..why(pod, scheduled) }
+}
+
+fn why<'a>(pod: &'a ObservedPod, scheduled: Option<&'a ObservedCondition>) -> PodWait<'a> {
     if pod.is_being_deleted() {
-        return Some("the pod is being deleted".to_owned());
+        return in_words("the pod is being deleted".into());
     }
     let status = &pod.status;
-    let unplaced = status.conditions.iter().find(|it| it.type_ == "PodScheduled");
-    if let Some(condition) = unplaced.filter(|it| it.status == "False") {
-        return words(condition.reason.as_deref(), condition.message.as_deref());
+    if let Some(unplaced) = scheduled.filter(|it| it.status == "False") {
+        return because(unplaced.reason.as_deref(), unplaced.message.as_deref());
     }
     let in_turn = |waiting: &ContainerWaiting| {
         waiting.reason.as_deref().is_none_or(|reason| IN_TURN.contains(&reason))
     };
-    let held_up = waits(pod).find(|(_, waiting)| !in_turn(waiting));
-    if let Some((name, waiting)) = held_up {
-        let told = words(waiting.reason.as_deref(), waiting.message.as_deref())?;
-        let whose = if name == MAIN_CONTAINER {
-            String::new()
-        } else {
-            format!("init container `{name}`: ")
-        };
-        return Some(format!("{whose}{told}"));
+    if let Some((name, waiting)) = waits(pod).find(|(_, waiting)| !in_turn(waiting)) {
+        let init_container = (name != MAIN_CONTAINER).then_some(name);
+        let why = because(waiting.reason.as_deref(), waiting.message.as_deref());
+        return PodWait { init_container, ..why };
     }
     let mut inits = status.init_container_statuses.iter().filter(|it| !is_sidecar(pod, &it.name));
     if let Some(running) = inits.find(|it| it.state.running.is_some()) {
-        return Some(format!("the init container `{}` runs", running.name));
+        return in_words(format!("the init container `{}` runs", running.name).into());
     }
-    let told = words(status.reason.as_deref(), status.message.as_deref());
-    told.or_else(|| {
-        let (_, waiting) = waits(pod).last()?;
-        words(waiting.reason.as_deref(), waiting.message.as_deref())
-    })
+    let of_pod = because(status.reason.as_deref(), status.message.as_deref());
+    match waits(pod).last() {
+        Some((_, waiting)) if of_pod.words().is_none() => {
+            because(waiting.reason.as_deref(), waiting.message.as_deref())
+        }
+        _ => of_pod,
+    }
+}
+
+fn because<'a>(reason: Option<&'a str>, message: Option<&'a str>) -> PodWait<'a> {
+    PodWait { reason, message: message.map(Cow::Borrowed), ..PodWait::default() }
+}
+
+fn in_words(message: Cow<'_, str>) -> PodWait<'_> {
+    PodWait { message: Some(message), ..PodWait::default() }
 }

@@ -1,8 +1,14 @@
 //! Programs that do not run yet, and those that never will.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
+use windlass_engine::time::Timestamp;
+use windlass_pod::{
+    judge::{PodWait, wait},
+    observed::ObservedPod,
+};
 
-use super::{Row, check, deleted_at, disrupted, ended, pod, running, waiting, with};
+use super::{Row, at, check, deleted_at, disrupted, ended, pod, running, waiting, with};
 
 fn pending(containers: Value) -> Value {
     pod("Pending", containers)
@@ -59,6 +65,39 @@ fn a_pod_that_waits_says_for_what() {
             judged: "waiting | init container `fetch`: ErrImagePull: no",
         },
     ]);
+}
+
+#[test]
+fn what_a_pod_waits_for_is_told_in_parts_and_since_when_it_has_a_node_or_has_none() {
+    let scheduled = |status: &str| {
+        json!({"status": {"conditions": [{"type": "PodScheduled", "status": status, "reason": "Unschedulable",
+            "message": "0/3 nodes are available", "lastTransitionTime": at(5)}]}})
+    };
+    let read = |pod: Value| serde_json::from_value::<ObservedPod>(pod).expect("a pod");
+    let unplaced = read(with(pending(json!([])), scheduled("False")));
+    let expected = PodWait {
+        since: unplaced.status.conditions[0].last_transition_time.as_ref().map(milliseconds),
+        init_container: None,
+        reason: Some("Unschedulable"),
+        message: Some("0/3 nodes are available".into()),
+    };
+    assert!(expected.since.is_some());
+    assert_eq!(wait(&unplaced), expected);
+    let placed = with(
+        pending(json!([waiting("main", "PodInitializing", None)])),
+        json!({"status": {"initContainerStatuses": [waiting("fetch", "ErrImagePull", Some("no"))]}}),
+    );
+    let placed = read(with(placed, scheduled("True")));
+    let (reason, message) = (Some("ErrImagePull"), Some("no".into()));
+    assert_eq!(
+        wait(&placed),
+        PodWait { init_container: Some("fetch"), reason, message, ..expected }
+    );
+    assert_eq!(wait(&read(json!({}))), PodWait::default());
+}
+
+fn milliseconds(time: &Time) -> Timestamp {
+    Timestamp(time.0.as_millisecond().try_into().expect("after 1970"))
 }
 
 #[test]
