@@ -42,6 +42,16 @@ pub enum Subject {
     Load,
     /// Runs that were removed, to all who keep something of them. Not acknowledged.
     Removal,
+    /// What somebody wants to know of attempts that wait, to all launchers of a cluster. Not acknowledged.
+    Question {
+        /// The cluster.
+        cluster: ClusterToken,
+    },
+    /// What launchers know, to whoever asked that question. Not acknowledged.
+    Answer {
+        /// The question: a number that was drawn for it.
+        question: u64,
+    },
 }
 
 impl Subject {
@@ -53,7 +63,12 @@ impl Subject {
             | Self::Control
             | Self::Host { .. }
             | Self::DeadLetter => true,
-            Self::Change { .. } | Self::Leases | Self::Load | Self::Removal => false,
+            Self::Change { .. }
+            | Self::Leases
+            | Self::Load
+            | Self::Removal
+            | Self::Question { .. }
+            | Self::Answer { .. } => false,
         }
     }
 }
@@ -70,6 +85,8 @@ impl fmt::Display for Subject {
             Self::Leases => f.write_str("windlass.leases"),
             Self::Load => f.write_str("windlass.load"),
             Self::Removal => f.write_str("windlass.removal"),
+            Self::Question { cluster } => write!(f, "windlass.question.{cluster}"),
+            Self::Answer { question } => write!(f, "windlass.answer.{question:016x}"),
         }
     }
 }
@@ -137,6 +154,11 @@ mod tests {
             (Subject::Leases, "windlass.leases"),
             (Subject::Load, "windlass.load"),
             (Subject::Removal, "windlass.removal"),
+            (
+                Subject::Question { cluster: ClusterToken(0xab) },
+                "windlass.question.00000000000000ab",
+            ),
+            (Subject::Answer { question: 0xab }, "windlass.answer.00000000000000ab"),
         ];
         for (subject, text) in spelled {
             assert_eq!(subject.to_string(), text);

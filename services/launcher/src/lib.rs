@@ -11,6 +11,7 @@
 //! it never ends one that it was not told to end. It takes no command that it has no room for. All it knows can be found out
 //! again, by asking the runtime.
 
+mod answers;
 mod attempts;
 mod claims;
 mod clock;
@@ -121,6 +122,7 @@ impl<R: Runtime> Launcher<R> {
                 intake.run(Subject::Launch { cluster: token }, shutdown.clone()),
                 intake.run(Subject::Control, shutdown.clone()),
                 cluster::keep_known(&cluster, &*store, shutdown.clone()),
+                answers::run(&*bus, &*runtime, token, shutdown.clone()),
                 removal::run(launches, bus.clone(), store.clone(), partitions, shutdown.clone()),
                 async {
                     let Some(shards) = runtime.shards() else { return };

@@ -168,13 +168,17 @@ impl Cluster {
 
     /// Why steps of a run wait, by their names: the first that is said of each.
     pub(crate) async fn explain(&self, run: RunId) -> BTreeMap<String, String> {
+        let obstacles = self.obstacles(run).await.into_iter();
+        obstacles.map(|(step, obstacle)| (step, obstacle.message)).collect()
+    }
+
+    /// The same, with all that is told of it.
+    pub(crate) async fn obstacles(&self, run: RunId) -> BTreeMap<String, v1::Obstacle> {
         let request = v1::ExplainRunRequest { run_id: run.to_string(), ..Default::default() };
         let explained = self.submitter.explain_run(Request::new(request)).await;
         let steps = explained.expect("explained").into_inner().steps.into_iter();
-        let first = |it: v1::StepExplanation| {
-            let message = it.obstacles.first().map(|obstacle| obstacle.message.clone());
-            Some((it.step?.name, message?))
-        };
+        let first =
+            |it: v1::StepExplanation| Some((it.step?.name, it.obstacles.into_iter().next()?));
         steps.filter_map(first).collect()
     }
 

@@ -136,7 +136,7 @@ async fn the_rights_of_the_page_are_enough() {
     let slow = it.files.dir.path().join("slow.yaml");
     fs::write(&slow, "name: slow\nsteps: {wait: {command: [sleep, '600']}}\n").expect("written");
     let slow = it.windlass(&["submit", &slow.display().to_string()]).await;
-    for order in ["pause", "resume", "cancel"] {
+    for order in ["explain", "pause", "resume", "cancel"] {
         it.windlass(&[order, slow.trim()]).await;
     }
     it.windlass(&["delete", run]).await;

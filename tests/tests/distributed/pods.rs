@@ -15,7 +15,7 @@ use kube::{
 };
 use serde_json::json;
 use windlass_pipeline::file;
-use windlass_proto::v1::{self, AttemptState, RunState, step::Work};
+use windlass_proto::v1::{self, AttemptState, RunState, step::Work, wait::Cause};
 use windlass_servers::{FakeNodes, Kubernetes};
 
 use crate::deployment::{Deployment, Kind, Program, eventually, submit, until_ended};
@@ -328,6 +328,54 @@ async fn valkey_is_killed_while_pods_run() {
             redis.start_again().await;
         })
         .await;
+}
+
+/// As many live pods as there are shards of them.
+const LIVE_PODS: u32 = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_launchers_tell_what_attempts_wait_for_and_one_that_is_left_tells_it_alone() {
+    let Some(stand) = Stand::start().await else { return };
+    let text = fs::read_to_string(stand.clusters_file()).expect("it is read");
+    let text = format!("{text}live_pods = {LIVE_PODS}\n");
+    fs::write(stand.clusters_file(), text).expect("the file is written");
+    let launchers = stand.launchers(2).await;
+    let steps = (0..=LIVE_PODS).map(|index| {
+        let mut homeless = step(&format!("s{index}"), Vec::new());
+        let Some(Work::Task(task)) = &mut homeless.work else { panic!("it is a task") };
+        let pod = task.pod.get_or_insert_default();
+        pod.node_selector.insert("type".to_owned(), "unheard-of".to_owned());
+        homeless
+    });
+    let pipeline = v1::Pipeline { name: "p".into(), steps: steps.collect(), ..Default::default() };
+    let run = submit(&stand.submitter, &pipeline).await;
+    stand.until_all_is_told(&run).await;
+    assert_eq!(launchers[0].end().await, Some(0));
+    stand.until_all_is_told(&run).await;
+}
+
+impl Stand {
+    /// Waits until it is told of each step of a run whose pod exists that it finds no node, and of the others that as many pods live as may.
+    async fn until_all_is_told(&self, run: &str) {
+        let full = v1::LivePodsWait {
+            limit: LIVE_PODS,
+            share: LIVE_PODS,
+            live: LIVE_PODS,
+            ..Default::default()
+        };
+        eventually("all is told", async || {
+            let request = v1::ExplainRunRequest { run_id: run.to_owned(), ..Default::default() };
+            let explained = self.submitter.runs().explain_run(request).await.ok()?.into_inner();
+            let obstacles = explained.steps.into_iter().flat_map(|it| it.obstacles);
+            let causes: Vec<_> = obstacles.filter_map(|it| it.wait?.cause).collect();
+            let is_unplaced =
+                |it: &&Cause| matches!(it, Cause::Pod(pod) if pod.reason == "Unschedulable");
+            let unplaced = causes.iter().filter(is_unplaced).count() as u32;
+            let waiting = causes.iter().filter(|it| **it == Cause::LivePods(full.clone())).count();
+            ((unplaced, waiting) == (LIVE_PODS, 1)).then_some(())
+        })
+        .await;
+    }
 }
 
 /// What a program has that nobody else may have.

@@ -40,7 +40,12 @@ impl StreamKind {
             Subject::Event { .. } => Some(Self::Event),
             Subject::Launch { .. } | Subject::Control | Subject::Host { .. } => Some(Self::Launch),
             Subject::DeadLetter => Some(Self::DeadLetter),
-            Subject::Change { .. } | Subject::Leases | Subject::Load | Subject::Removal => None,
+            Subject::Change { .. }
+            | Subject::Leases
+            | Subject::Load
+            | Subject::Removal
+            | Subject::Question { .. }
+            | Subject::Answer { .. } => None,
         }
     }
 
@@ -191,7 +196,9 @@ fn consumer_name(subject: Subject) -> String {
         | Subject::Change { .. }
         | Subject::Leases
         | Subject::Load
-        | Subject::Removal => "operators".into(),
+        | Subject::Removal
+        | Subject::Question { .. }
+        | Subject::Answer { .. } => "operators".into(),
     }
 }
 

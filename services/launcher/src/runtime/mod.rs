@@ -17,7 +17,7 @@ use windlass_engine::{event::AttemptReport, record::CacheSource};
 use windlass_proto::{
     cache_key::CacheKey,
     id::RunId,
-    v1::{Pod, SecretKey},
+    v1::{Pod, SecretKey, Wait},
 };
 
 pub mod kubernetes;
@@ -116,6 +116,17 @@ pub struct Report {
     pub keep: Option<KeepResult>,
 }
 
+/// What attempts wait for that do not run yet, as one runtime knows it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Waits {
+    /// Of those that were asked about, the ones that it knows.
+    pub known: Vec<(AttemptKey, Wait)>,
+    /// What another attempt would wait for that it were told to create now; none where nothing is known of.
+    pub next: Option<Wait>,
+    /// Whether it would create another attempt at once, as far as it knows.
+    pub has_room: bool,
+}
+
 /// Where a runtime sends its reports. Unbounded, since what it holds is bounded by the attempts in flight.
 pub type ReportSender = mpsc::UnboundedSender<Report>;
 
@@ -182,6 +193,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// [`holder`](Self::holder), or for what runs they belong to.
     async fn known(&self) -> Vec<AttemptKey> {
         Vec::new()
+    }
+
+    /// What these attempts wait for, and what another one would. Somebody waits for the answer: it takes no second. Nothing, unless
+    /// a runtime has words of its own.
+    async fn waits(&self, _attempts: Vec<AttemptKey>) -> Waits {
+        Waits::default()
     }
 }
 

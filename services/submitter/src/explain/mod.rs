@@ -1,11 +1,13 @@
 //! Why steps do not run: the run is loaded as a scheduler loads it, and the engine is asked.
 //!
-//! What is told is a moment: nothing is decided here, and nothing is written.
+//! What is told is a moment: nothing is decided here, and nothing is written. What only launchers know, they are asked.
 
 mod clusters;
 mod lines;
 #[cfg(test)]
 mod tests;
+mod wait_words;
+mod waits;
 mod words;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -39,7 +41,7 @@ const STEPS: usize = 20;
 struct Answer {
     view: RunView,
     steps: Vec<(StepIndex, StepRecord, Vec<Obstacle>)>,
-    /// The clusters whose launchers some of them wait for.
+    /// The clusters that some of them wait for.
     awaited: BTreeMap<StepIndex, Arc<str>>,
     more: u32,
 }
@@ -58,7 +60,7 @@ impl Submitter {
         if view.record.state.is_final() {
             return self.explain_ended(view, named).await;
         }
-        let _room = self.loads.try_acquire().map_err(|_| ApiError {
+        let room = self.loads.try_acquire().map_err(|_| ApiError {
             retry_after: Some(std::time::Duration::from_secs(1)),
             ..ApiError::new(
                 ErrorReason::Unavailable,
@@ -75,6 +77,8 @@ impl Submitter {
         let asked =
             self.with_run(run, stored, move |run, stored| answer(run, stored.view, named, now));
         let answer = asked.await?;
+        // The run is let go. Launchers have time to answer, and others may load theirs meanwhile.
+        drop(room);
         let mut response = self.tell(answer).await?;
         // Its loop gets other items, or the store went back.
         if named.is_some() && response.steps.is_empty() {
@@ -160,24 +164,19 @@ impl Submitter {
         let names = self.names.of(&*self.store, run, last).await?;
         let hosts = self.hosts(run, &explained).await?;
         let lines = self.lines(&view, &explained).await?;
-        let unserved = self.unserved(awaited).await?;
+        let clusters = self.clusters(run, &explained, awaited).await?;
         let words = Words { run, names: &names };
         let mut statuses: BTreeMap<u32, v1::StepStatus> =
             statuses.into_iter().map(|status| (status.index, status)).collect();
-        let steps = explained.into_iter().filter_map(|(step, _, obstacles)| {
+        let steps = explained.into_iter().filter_map(|(step, record, obstacles)| {
             let status = statuses.remove(&step.0)?;
             let host = hosts.get(&step).map(String::as_str);
             let lines = lines.get(&step).map(Vec::as_slice).unwrap_or_default();
             let words_of = |obstacle: &Obstacle| {
                 let told = words.obstacle(&status, host, obstacle);
-                match (obstacle, unserved.get(&step)) {
-                    (Obstacle::Limits { .. }, _) => lines::told(run, lines, told),
-                    (Obstacle::Room, Some(cluster)) => clusters::told(cluster, told),
-                    // A host that has taken it says more.
-                    (Obstacle::Launcher(_), Some(cluster)) if host.is_none() => {
-                        clusters::told(cluster, told)
-                    }
-                    _ => told,
+                match obstacle {
+                    Obstacle::Limits { .. } => lines::told(run, lines, told),
+                    _ => clusters.told((step, record.attempt), host, obstacle, told),
                 }
             };
             let mut told: Vec<_> = obstacles.iter().map(words_of).collect();
@@ -211,7 +210,8 @@ impl Submitter {
         }
         let holders = self.store.read_claims(run, &attempts).await?;
         let taken = attempts.iter().zip(holders).filter_map(|((step, _), holder)| {
-            Some((*step, holder::host(holder.as_deref()?)?.to_owned()))
+            let holder = holder.as_deref().filter(|holder| !holder::is_cluster(holder))?;
+            Some((*step, holder::host(holder)?.to_owned()))
         });
         Ok(taken.collect())
     }

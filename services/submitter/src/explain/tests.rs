@@ -17,7 +17,7 @@ use windlass_engine::{
 use windlass_pipeline::outline::RunSteps;
 use windlass_proto::{
     encoded::EncodedPipeline,
-    v1::{self, ObstacleKind, step::Work},
+    v1::{self, ObstacleKind, step::Work, wait::Cause},
 };
 use windlass_service::error::ErrorReason;
 use windlass_store::{LimitView, MemoryStore, NewRun, Store as _, Submission};
@@ -25,6 +25,7 @@ use windlass_store::{LimitView, MemoryStore, NewRun, Store as _, Submission};
 use super::{
     AT_ONCE,
     lines::{self, Line},
+    wait_words,
     words::Words,
 };
 use crate::{Submitter, SubmitterConfig};
@@ -132,6 +133,49 @@ fn who_stands_in_line_is_told_who_holds_what_and_how_many_come_before() {
     let told = cases.map(|lines| lines::told(run, &lines, v1::Obstacle::default()));
     assert_eq!(told[1].steps, ["fit"]);
     insta::assert_snapshot!(told.map(|it| it.message).join("\n"));
+}
+
+#[test]
+fn every_wait_for_a_cluster_is_a_sentence() {
+    let pod = |node: &str, init_container: &str, reason: &str, message: &str| {
+        let [namespace, name] = ["jobs", "fit-0a1b"].map(str::to_owned);
+        let [node, init_container, reason, message] =
+            [node, init_container, reason, message].map(str::to_owned);
+        Cause::Pod(v1::PodWait { namespace, name, node, init_container, reason, message })
+    };
+    let live_pods = |namespace: &str, share, live| {
+        let namespace = namespace.to_owned();
+        Cause::LivePods(v1::LivePodsWait { namespace, limit: 10, share, live })
+    };
+    let api_server = |code, message: &str| {
+        Cause::ApiServer(v1::ApiServerWait { code, message: message.to_owned() })
+    };
+    let quota = "exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2";
+    let causes = [
+        pod("", "", "Unschedulable", "0/3 nodes are available: 3 Insufficient cpu."),
+        pod("n1", "", "ContainerCreating", ""),
+        pod("n1", "fetch", "ErrImagePull", "dial tcp: i/o timeout"),
+        pod("n1", "", "", "the init container `fetch` runs"),
+        pod("", "", "", ""),
+        Cause::Quota(v1::QuotaWait { namespace: "jobs".into(), message: quota.into() }),
+        live_pods("", 10, 10),
+        live_pods("", 5, 5),
+        live_pods("jobs", 10, 10),
+        api_server(429, "Too many requests, please try again later."),
+        api_server(0, "no answer from the API server within 30 s"),
+        Cause::Creation(v1::CreationWait { under_way: 1, allowed: 8, waiting: 120 }),
+        Cause::NotLaunching(v1::NotLaunching {}),
+    ];
+    let obstacle = v1::Obstacle { message: "it waits".to_owned(), ..v1::Obstacle::default() };
+    let told = causes.map(|cause| {
+        let wait = v1::Wait { cluster: "gpu".into(), since: None, cause: Some(cause) };
+        let told = wait_words::told(&wait, obstacle.clone());
+        assert_eq!(told.wait, Some(wait));
+        told.message
+    });
+    let newer = wait_words::told(&v1::Wait::default(), obstacle.clone()).message;
+    let untold = wait_words::untold("gpu", obstacle).message;
+    insta::assert_snapshot!([&told[..], &[newer, untold]].concat().join("\n"));
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ impl Words<'_> {
             steps: speaks_of(obstacle).map(|step| self.names.path(step)).collect(),
             since: convert::timestamp(since),
             until: convert::timestamp(until),
+            wait: None,
         }
     }
 

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use windlass_client::v1::{ExplainRunResponse, Obstacle, ObstacleKind, StepExplanation};
+use windlass_client::v1::{
+    ExplainRunResponse, Obstacle, ObstacleKind, StepExplanation, Wait, wait::Cause,
+};
 
 use super::{Theme, run::heading, time, words};
 
@@ -64,7 +66,19 @@ fn times(obstacle: &Obstacle, now: Timestamp) -> Vec<String> {
         ObstacleKind::Starting | ObstacleKind::Approval => format!("given up in {left}"),
         _ => format!("{left} left"),
     });
-    [since, left].into_iter().flatten().collect()
+    let in_cluster = obstacle.wait.as_ref().and_then(|wait| in_cluster(wait, now));
+    [since, in_cluster, left].into_iter().flatten().collect()
+}
+
+/// How long what it waits for in its cluster has been so.
+fn in_cluster(wait: &Wait, now: Timestamp) -> Option<String> {
+    let since = time::between(wait.since, None, now).map(time::length)?;
+    Some(match &wait.cause {
+        Some(Cause::Pod(pod)) if pod.node.is_empty() => format!("without a node for {since}"),
+        Some(Cause::Pod(_)) => format!("on its node for {since}"),
+        Some(Cause::Quota(_)) => format!("used up for {since}"),
+        _ => format!("so in its cluster for {since}"),
+    })
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use prost_types::{Duration, Timestamp as Moment};
 use windlass_client::v1::{
     Attempt, AttemptState, ExplainRunResponse, Limit, LimitHolder, LimitRate, LogLine, LogStream,
-    Obstacle, ObstacleKind, Reason, Run, RunState, StepCounts, StepExplanation, StepState,
-    StepStatus,
+    Obstacle, ObstacleKind, PodWait, Reason, Run, RunState, StepCounts, StepExplanation, StepState,
+    StepStatus, Wait, wait::Cause,
 };
 use windlass_cluster::{
     AttemptPod, Done, Finding, Item, Outcome, RIGHTS, Report, ServiceAccountRef, Verdict,
@@ -191,6 +191,27 @@ pub(crate) fn explained() -> ExplainRunResponse {
         "its latest attempt failed, and the next one waits for its delay: exited with code 1",
     );
     let starting = obstacle(ObstacleKind::Starting, "its attempt exists and does not run yet");
+    let pod = PodWait {
+        namespace: "jobs".to_owned(),
+        name: "fit-0a1b".to_owned(),
+        reason: "Unschedulable".to_owned(),
+        message: "0/3 nodes are available: 3 Insufficient cpu.".to_owned(),
+        ..PodWait::default()
+    };
+    let unplaced = Obstacle {
+        since: Some(at(80)),
+        until: Some(at(110)),
+        wait: Some(Wait {
+            cluster: "default".to_owned(),
+            since: Some(at(81)),
+            cause: Some(Cause::Pod(pod)),
+        }),
+        ..obstacle(
+            ObstacleKind::Starting,
+            "its pod `fit-0a1b` in namespace `jobs` of cluster `default` exists and does not run yet: \
+             Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.",
+        )
+    };
     let order = "a cancel was asked for and has not been taken up yet";
     ExplainRunResponse {
         run: Some(running_run()),
@@ -207,6 +228,7 @@ pub(crate) fn explained() -> ExplainRunResponse {
                 &[waits, Obstacle { since: Some(at(30)), ..paused }],
             ),
             explained("publish", StepState::Delayed, &[Obstacle { until: Some(at(333)), ..retry }]),
+            explained("fit", StepState::Starting, &[unplaced]),
             explained("load", StepState::Running, &[]),
         ],
         more: 12,

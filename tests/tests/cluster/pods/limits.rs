@@ -33,17 +33,24 @@ async fn launchers_together_keep_the_limit_of_live_pods() {
     ground.succeeds(run).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_quota_that_is_used_up_makes_pods_wait_and_no_attempt_fail() {
-    let Some(ground) = Ground::shared().await else { return };
+/// Lets there be so many pods in the namespace, and no more.
+pub(super) async fn quota(ground: &Ground<'_>, pods: u32) -> Api<ResourceQuota> {
     let quotas: Api<ResourceQuota> = Api::namespaced(ground.kubernetes.client(), &ground.namespace);
-    let quota = json!({"metadata": {"name": "small"}, "spec": {"hard": {"pods": "2"}}});
+    let quota =
+        json!({"metadata": {"name": "small"}, "spec": {"hard": {"pods": pods.to_string()}}});
     let quota = serde_json::from_value(quota).expect("a quota");
     quotas.create(&PostParams::default(), &quota).await.expect("made");
     eventually("the quota is counted", async || {
         quotas.get("small").await.expect("there").status?.used
     })
     .await;
+    quotas
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_used_up_makes_pods_wait_and_no_attempt_fail() {
+    let Some(ground) = Ground::shared().await else { return };
+    let quotas = quota(&ground, 2).await;
     let _launcher = ground.launcher();
     let run = ground.cluster.submit(wide(6, &[("run", "forever")])).await;
     ground.until_pods(2, "Running").await;

@@ -2,6 +2,7 @@
 //! them; in `real`, nodes that run containers.
 
 mod budget;
+mod explain;
 mod faults;
 mod hands;
 mod life;

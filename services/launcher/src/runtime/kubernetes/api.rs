@@ -93,7 +93,7 @@ impl PodApi {
 
     /// Creates a pod. An unknown field is an error: it would be left out.
     pub(super) async fn create(&self, namespace: &str, pod: &Pod) -> Result<(), Refusal> {
-        let busy = |message: String| Refusal::Busy { after: None, message };
+        let busy = |message: String| Refusal::Busy { after: None, code: 0, message };
         let body = serde_json::to_vec(pod).map_err(|error| Refusal::Invalid(error.to_string()))?;
         let uri = format!(
             "/api/v1/namespaces/{namespace}/pods?fieldManager={FIELD_MANAGER}&fieldValidation=Strict"
@@ -109,7 +109,7 @@ impl PodApi {
         match answer(self.client.request_text(request)).await {
             Ok(_) => Ok(()),
             Err(ApiError::Client(Error::Api(status))) => Err(refusal::of_status(&status)),
-            Err(error) => Err(busy(error.to_string())),
+            Err(error) => Err(busy(with_causes(&error))),
         }
     }
 
@@ -185,6 +185,20 @@ impl PodApi {
         let list = answer(pods.list(&params)).await?;
         Ok(list.items.into_iter().filter_map(|pod| found(namespace, pod)).collect())
     }
+}
+
+/// What an error says, and what was behind it, where it does not say that itself: such as that a connection was refused.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Waits for an answer, and not for ever.

@@ -67,6 +67,22 @@ impl Living {
         namespaces.and_then(|counts| counts.get(namespace)).copied().unwrap_or(0)
     }
 
+    /// How many live in these shards, those of one namespace or all, and how many may by a limit of them.
+    pub(super) fn used(
+        &self,
+        held: &BTreeSet<u32>,
+        namespace: Option<&str>,
+        limit: u32,
+        shards: u32,
+    ) -> (u32, u32) {
+        let live = |shard: u32| match namespace {
+            Some(namespace) => self.of_namespace(shard, namespace),
+            None => self.of_shard(shard),
+        };
+        let live = held.iter().map(|shard| live(*shard)).sum();
+        (live, held.iter().map(|shard| part(limit, *shard, shards)).sum())
+    }
+
     /// How many pods may be created in these shards, if their namespaces allow it.
     pub(super) fn free(&self, held: &BTreeSet<u32>, limits: &Limits) -> u32 {
         held.iter().map(|shard| self.free_in(*shard, limits)).sum()
@@ -160,6 +176,9 @@ mod tests {
             living.add(shard, "a");
         }
         assert_eq!(living.place(&held, "a", &limits), None);
+        assert_eq!(living.used(&held, Some("a"), 2, 2), (2, 2));
+        assert_eq!(living.used(&held, None, 3, 2), (2, 3));
+        assert_eq!(living.used(&BTreeSet::from([1]), None, 3, 2), (1, 1));
         assert_eq!(living.place(&held, "b", &limits), Some(0));
         living.remove(1, "a");
         assert_eq!(living.place(&held, "a", &limits), Some(1));

@@ -172,8 +172,12 @@ impl Shared {
         let limits = self.limits();
         let open = self.open_shards(&state);
         let shard = state.pods.living().place(&open, namespace, &limits);
-        let Some(shard) = shard else { return Placed::Full };
+        let Some(shard) = shard else {
+            state.waits.hold_up(key, namespace, Instant::now());
+            return Placed::Full;
+        };
         if state.quotas.may_try(namespace, Instant::now()).is_err() {
+            state.waits.hold_up(key, namespace, Instant::now());
             return Placed::NotNow;
         }
         let place = Place { namespace: namespace.to_owned(), name: name.to_owned(), shard };
@@ -237,7 +241,11 @@ impl Shared {
             // Seen to where it can be looked at.
             Refusal::Exists => return Tried::Again(now),
             Refusal::Quota(message) => {
-                let is_news = self.state().quotas.is_full(&place.namespace, now);
+                let is_news = {
+                    let mut state = self.state();
+                    state.waits.hold_up(key, &place.namespace, now);
+                    state.quotas.is_full(&place.namespace, &message, now)
+                };
                 if is_news {
                     info!(namespace = place.namespace, message, "a quota is used up: pods wait");
                 }
@@ -363,6 +371,7 @@ impl Shared {
         let mut state = self.state();
         state.in_flight -= 1;
         state.pace.answered(answer, sent, now, most, jitter(now.duration_since(sent)));
+        state.waits.answered(created, sent, now);
         drop(state);
         self.turn.notify_one();
         self.answered.notify_waiters();

@@ -16,6 +16,8 @@
 //! **Why no end is forgotten.** The watch begins with a list, after each gap too, and whatever differs from what was known is told
 //! ([`pods`]). Pods are divided among launchers by shards; who takes a shard over lists its pods and tells all of them.
 //!
+//! What attempts wait for is told to those who ask, and to nobody else ([`waits`]).
+//!
 //! Never inside: the store, the bus, and what schedulers think of an attempt.
 
 mod api;
@@ -29,6 +31,7 @@ mod quotas;
 mod refusal;
 mod remove;
 mod seek;
+mod waits;
 mod watch;
 
 use std::{
@@ -55,7 +58,7 @@ use self::{
     pods::{Act, Pods},
     quotas::Quotas,
 };
-use super::{AttemptKey, AttemptSpec, Report, ReportSender, Runtime, Shards};
+use super::{AttemptKey, AttemptSpec, Report, ReportSender, Runtime, Shards, Waits};
 use crate::clock;
 
 /// How long after the look at the store a pod may be created.
@@ -134,6 +137,8 @@ struct State {
     quotas: Quotas,
     missing: Missing,
     pace: Pace,
+    /// What nothing else remembers of attempts that wait.
+    waits: waits::Remembered,
     /// The shards whose pods were listed, by namespace: only there is known how many live.
     listed: BTreeMap<String, BTreeSet<u32>>,
     /// Requests that create pods and are under way.
@@ -295,6 +300,10 @@ impl Runtime for KubernetesRuntime {
 
     async fn known(&self) -> Vec<AttemptKey> {
         self.shared.state().pods.keys()
+    }
+
+    async fn waits(&self, attempts: Vec<AttemptKey>) -> Waits {
+        self.shared.waits_of(attempts).await
     }
 
     fn shards(&self) -> Option<&dyn Shards> {

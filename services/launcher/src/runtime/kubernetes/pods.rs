@@ -34,6 +34,25 @@ pub(super) struct Place {
     pub(super) shard: u32,
 }
 
+/// A pod that does not run yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unstarted {
+    /// It is being created.
+    Creating {
+        /// Since when.
+        since: Instant,
+    },
+    /// It is there.
+    Exists {
+        namespace: String,
+        name: String,
+        /// What it waits for, or how it has failed, as far as was seen.
+        words: Option<String>,
+        /// Whether it has failed and is being removed.
+        is_going: bool,
+    },
+}
+
 /// The pods of a launcher's shards.
 #[derive(Debug, Default)]
 pub(super) struct Pods {
@@ -204,6 +223,26 @@ impl Pods {
             Stage::Running => Ok(report(key, AttemptPhase::Running, pod, None)),
             Stage::Over { report, .. } => Ok((**report).clone()),
         })
+    }
+
+    /// How far a pod is that does not run yet; none where it runs, is over, or is not known here.
+    pub(super) fn unstarted(&self, key: AttemptKey) -> Option<Unstarted> {
+        let pod = self.pods.get(&key)?;
+        let exists = |is_going, words: Option<&str>| Unstarted::Exists {
+            namespace: pod.namespace.to_string(),
+            name: pod.name.to_string(),
+            words: words.map(str::to_owned),
+            is_going,
+        };
+        match &pod.stage {
+            Stage::Creating => Some(Unstarted::Creating { since: pod.known_since }),
+            Stage::Waiting(words) => Some(exists(false, words.as_deref())),
+            Stage::Going(report) => match &report.report.phase {
+                AttemptPhase::Failed(failure) => Some(exists(true, Some(&failure.message))),
+                _ => None,
+            },
+            Stage::Running | Stage::Over { .. } => None,
+        }
     }
 
     /// Where a pod is that was seen.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use kube::core::Status;
 
+/// With what begins what the API server says of a quota that is used up, behind the pod's name.
+pub(super) const QUOTA: &str = "exceeded quota";
+
 /// Why a pod was not created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -15,6 +18,8 @@ pub(super) enum Refusal {
     Busy {
         /// When, where the server says that.
         after: Option<Duration>,
+        /// The code of the answer; 0 where there was none.
+        code: u16,
         /// In the server's words.
         message: String,
     },
@@ -34,26 +39,27 @@ pub(super) fn of_status(status: &Status) -> Refusal {
     let says = |part: &str| status.message.contains(part);
     let retry = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
     let after = (retry > 0).then(|| Duration::from_secs(retry.into()));
-    match (status.code, &*status.reason) {
+    let code = status.code;
+    match (code, &*status.reason) {
         (409, "AlreadyExists") => Refusal::Exists,
         // Words of Kubernetes' admission plugins: ResourceQuota, NamespaceLifecycle, and of what calls webhooks. There is no
         // field that tells them apart.
-        (403, _) if says("exceeded quota") => Refusal::Quota(message),
+        (403, _) if says(QUOTA) => Refusal::Quota(message),
         (403, _) if says("being terminated") => Refusal::Missing(message),
         (_, _) if says("admission webhook") && says("denied the request") => {
             Refusal::Denied(message)
         }
         // Quotas are being counted anew, or somebody else has changed them at the same time.
-        (403, _) if says("status unknown for quota") => Refusal::Busy { after, message },
+        (403, _) if says("status unknown for quota") => Refusal::Busy { after, code, message },
         (403, _) if says("error looking up service account") => Refusal::Missing(message),
         (404, _) => Refusal::Missing(message),
         // What the server says where rights are missing; everything else that is forbidden, a policy has forbidden.
         (403, _) if says("cannot create resource") => Refusal::Forbidden(message),
         (401, _) => Refusal::Forbidden(message),
         (403, _) => Refusal::Denied(message),
-        (409 | 429, _) => Refusal::Busy { after, message },
+        (409 | 429, _) => Refusal::Busy { after, code, message },
         (400..=499, _) => Refusal::Invalid(message),
-        _ => Refusal::Busy { after, message },
+        _ => Refusal::Busy { after, code, message },
     }
 }
 
@@ -68,7 +74,8 @@ mod tests {
     #[test]
     fn each_answer_of_a_server_is_told_from_the_others() {
         let named = |message: &str| message.to_owned();
-        let busy = |message: &str| Refusal::Busy { after: None, message: message.into() };
+        let busy =
+            |code, message: &str| Refusal::Busy { after: None, code, message: message.into() };
         let quota = r#"pods "a" is forbidden: exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5"#;
         let webhook =
             r#"admission webhook "images.example.com" denied the request: unsigned image"#;
@@ -96,10 +103,10 @@ mod tests {
             ),
             (403, "Forbidden", account, Refusal::Missing(named(account))),
             (422, "Invalid", invalid, Refusal::Invalid(named(invalid))),
-            (500, "InternalError", failing, busy(failing)),
-            (429, "TooManyRequests", "later", busy("later")),
-            (503, "ServiceUnavailable", "gone", busy("gone")),
-            (409, "Conflict", "changed meanwhile", busy("changed meanwhile")),
+            (500, "InternalError", failing, busy(500, failing)),
+            (429, "TooManyRequests", "later", busy(429, "later")),
+            (503, "ServiceUnavailable", "gone", busy(503, "gone")),
+            (409, "Conflict", "changed meanwhile", busy(409, "changed meanwhile")),
         ];
         for (code, reason, message, refusal) in rows {
             assert_eq!(of_status(&status(code, reason, message)), refusal);

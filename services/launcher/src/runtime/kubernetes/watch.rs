@@ -70,6 +70,7 @@ async fn follow(shared: &Arc<Shared>, namespace: &str, shards: BTreeSet<u32>) {
             }
             Ok(Event::Delete(pod)) => shared.gone(&pod),
             Err(error) => {
+                shared.not_watched(namespace, &error);
                 if let Some(untold) = troubles.came(&error.to_string(), Instant::now().into()) {
                     warn!(namespace, %error, untold, "pods are not watched");
                 }
@@ -109,6 +110,7 @@ impl Shared {
         let mut state = self.state();
         let acts = state.pods.unlisted(namespace, known, listed, clock::now(), Instant::now());
         state.listed.insert(namespace.to_owned(), shards.clone());
+        state.waits.trouble_is_over();
         self.room_changed(&state);
         drop(state);
         self.act(acts);
