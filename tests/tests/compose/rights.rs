@@ -134,9 +134,18 @@ async fn the_rights_of_the_page_are_enough() {
     it.windlass(&["rerun", run]).await;
     assert!(it.windlass(&["logs", run]).await.contains("Goodbye."));
     let slow = it.files.dir.path().join("slow.yaml");
-    fs::write(&slow, "name: slow\nsteps: {wait: {command: [sleep, '600']}}\n").expect("written");
+    // More than there are slots: what waits for one, the launcher is asked about.
+    let items: Vec<u32> = (0..100).collect();
+    let text =
+        format!("name: slow\nsteps: {{wait: {{for_each: {items:?}, command: [sleep, '600']}}}}\n");
+    fs::write(&slow, text).expect("written");
     let slow = it.windlass(&["submit", &slow.display().to_string()]).await;
-    for order in ["explain", "pause", "resume", "cancel"] {
+    eventually("a step waits for room, as the launcher was asked", async || {
+        let told = it.windlass(&["explain", slow.trim()]).await;
+        (told.contains("waits for room") && !told.contains("has told in time")).then_some(())
+    })
+    .await;
+    for order in ["pause", "resume", "cancel"] {
         it.windlass(&[order, slow.trim()]).await;
     }
     it.windlass(&["delete", run]).await;

@@ -33,13 +33,22 @@ impl Ground<'_> {
         .await
     }
 
-    async fn until_told_of_pods(&self, run: RunId) -> (v1::Obstacle, v1::PodWait) {
-        let of_pod = |cause: &Cause| match cause {
-            // What it says at first is that nobody has looked at it yet.
-            Cause::Pod(pod) if !pod.reason.is_empty() => Some(pod.clone()),
-            _ => None,
-        };
-        self.until_told(run, 1, of_pod).await.remove(0)
+    /// The same of one step whose attempt is known to exist, and what its pod waits for.
+    async fn until_told_of_pod(&self, run: RunId) -> (v1::Obstacle, v1::PodWait) {
+        eventually("it is told of a pod", async || {
+            let (_, obstacle) = self.cluster.obstacles(run).await.pop_first()?;
+            match obstacle.wait.as_ref()?.cause.as_ref()? {
+                // The scheduler may not have heard of it yet, and nobody may have looked at it.
+                Cause::Pod(pod)
+                    if obstacle.kind() == ObstacleKind::Starting && !pod.reason.is_empty() =>
+                {
+                    let pod = pod.clone();
+                    Some((obstacle, pod))
+                }
+                _ => None,
+            }
+        })
+        .await
     }
 }
 
@@ -55,9 +64,8 @@ async fn a_pod_that_finds_no_node_is_named_with_the_schedulers_words_and_until_w
     pod(&mut alone).node_selector.insert("type".into(), "unheard-of".into());
     alone.startup_timeout = Some(prost_types::Duration { seconds: 600, nanos: 0 });
     let run = ground.cluster.submit(pipeline([alone])).await;
-    let (obstacle, waits) = ground.until_told_of_pods(run).await;
+    let (obstacle, waits) = ground.until_told_of_pod(run).await;
     let pods = ground.pods().await;
-    assert_eq!(obstacle.kind(), ObstacleKind::Starting);
     assert_eq!((&*waits.name, &*waits.namespace), (name_of(&pods[0]), &*ground.namespace));
     assert_eq!((&*waits.reason, &*waits.node), ("Unschedulable", ""));
     assert!(waits.message.contains("nodes are available"), "{waits:?}");
@@ -73,7 +81,7 @@ async fn a_container_that_waits_on_its_node_is_told_with_the_nodes_words() {
     let Some(ground) = Ground::shared().await else { return };
     let _launcher = ground.launcher();
     let run = ground.cluster.submit(wide(1, &[("waiting", "ErrImagePull")])).await;
-    let (_, waits) = ground.until_told_of_pods(run).await;
+    let (_, waits) = ground.until_told_of_pod(run).await;
     let pods = ground.pods().await;
     let node = pods[0].spec.as_ref().and_then(|spec| spec.node_name.as_deref());
     assert_eq!((&*waits.reason, Some(&*waits.node)), ("ErrImagePull", node));
@@ -155,12 +163,14 @@ async fn a_create_that_nobody_answers_is_told_while_it_is_under_way() {
     ground.gate.add(Rule::new(Fault::Silence).verb(Verb::Create));
     let _launcher = ground.launcher();
     let run = ground.cluster.submit(wide(1, &[])).await;
-    let of_creation = |cause: &Cause| match cause {
-        Cause::Creation(creation) => Some(*creation),
+    let is_sent = |cause: &Cause| match cause {
+        Cause::Creation(creation) => {
+            ((creation.under_way, creation.waiting) == (1, 1)).then_some(())
+        }
         _ => None,
     };
-    let told = ground.until_told(run, 1, of_creation).await;
-    assert_eq!((told[0].1.under_way, told[0].1.waiting), (1, 1));
+    let told = ground.until_told(run, 1, is_sent).await;
+    assert!(told[0].0.message.contains("1 request is under way"), "{told:?}");
     ground.gate.heal();
 }
 

@@ -214,3 +214,31 @@ fn ended_pods_expire_by_age_and_by_number_and_those_that_failed_by_their_own() {
     assert_eq!(expired((minute, None), (minute, Some(0)), NEVER_AFTER), [attempt()]);
     assert_eq!(expired((minute, None), (Duration::ZERO, Some(0)), nearly), [], "a late create");
 }
+
+#[test]
+fn what_a_pod_waits_for_is_known_until_it_runs_and_why_it_goes_until_it_is_gone() {
+    let exists = |words: &str, is_going| {
+        let Place { namespace, name, .. } = place();
+        Some(Unstarted::Exists { namespace, name, words: Some(words.to_owned()), is_going })
+    };
+    let mut pods = Pods::default();
+    assert_eq!(pods.unstarted(attempt()), None);
+    let since = Instant::now();
+    pods.begin(attempt(), place(), since);
+    assert_eq!(pods.unstarted(attempt()), Some(Unstarted::Creating { since }));
+    see(&mut pods, &pod("1", &waiting("ErrImagePull")));
+    let expected = exists("ErrImagePull: in its own words", false);
+    assert_eq!(pods.unstarted(attempt()), expected);
+    see(&mut pods, &pod("1", &running()));
+    assert_eq!(pods.unstarted(attempt()), None);
+    let mut pods = created();
+    let acts = see(&mut pods, &pod("1", &waiting("InvalidImageName")));
+    assert!(matches!(acts[..], [Act::Delete(_)]), "{acts:?}");
+    let Some(Unstarted::Exists { words: Some(words), is_going, .. }) = pods.unstarted(attempt())
+    else {
+        panic!("it is there")
+    };
+    assert!(is_going && words.contains("InvalidImageName: in its own words"), "{words}");
+    pods.gone(&pod("1", &waiting("InvalidImageName")), NOW, since);
+    assert_eq!(pods.unstarted(attempt()), None);
+}
