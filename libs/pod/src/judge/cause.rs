@@ -5,7 +5,7 @@ use windlass_engine::{
     time::Timestamp,
 };
 
-use super::{Judgement, plain, words};
+use super::{Judgement, ended::is_before, plain, words};
 use crate::observed::{ObservedPod, timestamp};
 
 /// The cluster's doing, and not the program's.
@@ -21,8 +21,17 @@ impl Cause {
         Self::by_node(pod).or_else(|| Self::by_disruption(pod))
     }
 
+    /// What the cluster did to a pod whose program ended with 0, where it did that before.
+    pub(super) fn of_ending_well(pod: &ObservedPod, ended_at: Option<Timestamp>) -> Option<Self> {
+        // The pod's own reason has no time. A node that brought the end about calls the pod failed, with this as the reason, or
+        // succeeded, with the condition alone.
+        let failed = pod.status.phase.as_deref() == Some("Failed");
+        let by_node = Self::by_node(pod).filter(|_| failed);
+        by_node.or_else(|| Self::by_disruption(pod).filter(|cause| !is_before(ended_at, cause.at)))
+    }
+
     /// What its node, or who speaks for the node, did: said in the pod's own reason.
-    pub(super) fn by_node(pod: &ObservedPod) -> Option<Self> {
+    fn by_node(pod: &ObservedPod) -> Option<Self> {
         let status = &pod.status;
         let reason = match status.reason.as_deref()? {
             // The last three: the node was shut down.

@@ -31,7 +31,7 @@ pub(super) fn judge(pod: &ObservedPod, main: &ObservedContainer) -> Option<Judge
     let end = state.terminated.as_ref().or(before)?;
     let must_delete = before.is_some() || goes_on(pod);
     if end.exit_code == 0 && end.signal.unwrap_or(0) == 0 {
-        return Some(ended_well(pod, end, must_delete));
+        return Some(ended_well(pod, Some(end), must_delete));
     }
     let (started_at, ended_at) = times(end);
     Some(match badly(pod, end) {
@@ -59,25 +59,31 @@ pub(super) fn restarts(pod: &ObservedPod) -> bool {
     pod.spec.restart_policy.as_deref().is_some_and(|policy| policy != "Never")
 }
 
-fn ended_well(pod: &ObservedPod, end: &ContainerTerminated, must_delete: bool) -> Judgement {
-    // A program that obeys a node's TERM may end with 0, unfinished: the node then calls the pod failed all the same.
-    let failed = pod.status.phase.as_deref() == Some("Failed");
-    match Cause::by_node(pod).filter(|_| failed) {
-        Some(cause) => {
-            let (started_at, ended_at) = times(end);
-            let failure = cause.into_failure();
-            Judgement::Failed { failure, started_at, ended_at, must_delete }
-        }
-        None => succeeded(pod, Some(end), must_delete),
-    }
-}
-
-/// The program ended well; whether the attempt did is up to its outputs.
-pub(super) fn succeeded(
+/// The program ended with 0. Where it was told to end before that, it has obeyed, and its work may be half done: then nothing
+/// that it put out is taken, and nothing that depends on it may run.
+pub(super) fn ended_well(
     pod: &ObservedPod,
     end: Option<&ContainerTerminated>,
     must_delete: bool,
 ) -> Judgement {
+    let (started_at, ended_at) = end.map_or((None, None), times);
+    if let Some(cause) = Cause::of_ending_well(pod, ended_at) {
+        let failure = cause.into_failure();
+        return Judgement::Failed { failure, started_at, ended_at, must_delete };
+    }
+    if pod.is_being_deleted() && !is_before(ended_at, pod.deletion_asked_at()) {
+        return Judgement::Stopped { failure: deleted(), started_at, ended_at };
+    }
+    succeeded(pod, end, must_delete)
+}
+
+/// Whether a program ended in an earlier second than that in which it was told to. What is not known is not earlier.
+pub(super) fn is_before(ended: Option<Timestamp>, told: Option<Timestamp>) -> bool {
+    ended.zip(told).is_some_and(|(ended, told)| ended < told)
+}
+
+/// The program ended well by itself; whether the attempt did is up to its outputs.
+fn succeeded(pod: &ObservedPod, end: Option<&ContainerTerminated>, must_delete: bool) -> Judgement {
     let (started_at, ended_at) = end.map_or((None, None), times);
     let message = end.and_then(|end| end.message.as_deref()).unwrap_or_default();
     match outputs::read(pod, message) {

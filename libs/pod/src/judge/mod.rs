@@ -80,7 +80,8 @@ pub enum Judgement {
 /// What a pod that exists says of its attempt. A pure function, for any status whatever.
 ///
 /// Who deletes a pod since it `must_delete` may judge it again meanwhile: the outcome stays the same, but for a program that
-/// ended by TERM, by KILL or in the second of the deletion, of which the judgement before the deletion is the true one.
+/// ended by TERM, by KILL or in the second of the deletion, of which the judgement before the deletion is the true one. Times are
+/// whole seconds of two clocks: the node's, and that of the API server or whoever else told the pod to end.
 pub fn judge(pod: &ObservedPod) -> Judgement {
     let main = pod.status.container_statuses.iter().find(|it| it.name == MAIN_CONTAINER);
     if let Some(judgement) = main.and_then(|main| ended::judge(pod, main)) {
@@ -88,8 +89,8 @@ pub fn judge(pod: &ObservedPod) -> Judgement {
     }
     match pod.status.phase.as_deref() {
         Some("Failed") => failed(pod, main),
-        // Its status may be short of containers; that all of them ended well is certain.
-        Some("Succeeded") => ended::succeeded(pod, None, false),
+        // Its status may be short of containers; that all of them ended with 0 is certain.
+        Some("Succeeded") => ended::ended_well(pod, None, false),
         _ => match main.and_then(|main| main.state.running.as_ref()) {
             Some(running) => {
                 Judgement::Running { started_at: timestamp(running.started_at.as_ref()) }

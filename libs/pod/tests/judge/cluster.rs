@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Row, check, check_gone, deleted_at, disrupted, ended, pod, running, waiting, with};
+use super::{
+    Row, check, check_gone, deleted_at, disrupted, disrupted_at, ended, pod, running, waiting, with,
+};
 
 /// A pod that failed for a reason of its own, with some containers.
 fn failed(reason: &str, message: &str, containers: Value) -> Value {
@@ -152,14 +154,6 @@ fn what_others_do_to_a_pod_is_told_by_a_condition() {
                      Eviction API: evicting; where that is for want of room, let the step request what it uses",
         },
         Row {
-            name: "drained, and done all the same",
-            pod: with(
-                pod("Succeeded", json!([ended("main", 0, "Completed", None)])),
-                disrupted("EvictionByEvictionAPI", "Eviction API: evicting"),
-            ),
-            judged: "succeeded 3..8 | no outputs",
-        },
-        Row {
             name: "about to be preempted",
             pod: with(
                 pod("Running", json!([running("main")])),
@@ -218,6 +212,75 @@ fn what_others_do_to_a_pod_is_told_by_a_condition() {
             ),
             judged: "failed Preempted (System) _..7 | the pod had to make room for one of a higher priority: \
                      PreemptionByScheduler: preempting; where that must not be, give the step a higher priority class",
+        },
+    ]);
+}
+
+#[test]
+fn a_program_that_ends_with_0_because_it_was_told_to_has_not_succeeded() {
+    const EVICTED: &str = "failed Evicted (System) 3..8 | the pod was evicted from the node `n1`: EvictionByEvictionAPI: \
+         evicting; where that is for want of room, let the step request what it uses";
+    const SUCCEEDED: &str = "succeeded 3..8 | {\"rows\": 3}";
+    let done = || {
+        with(
+            pod("Succeeded", json!([ended("main", 0, "Completed", Some("{\"rows\": 3}"))])),
+            json!({"metadata": {"annotations": {"windlass.dev/outputs": "rows"}}}),
+        )
+    };
+    let drained = |seconds| disrupted_at(seconds, "EvictionByEvictionAPI", "evicting");
+    check(vec![
+        Row {
+            name: "drained",
+            pod: with(with(done(), drained(7)), deleted_at(7)),
+            judged: EVICTED,
+        },
+        Row {
+            name: "drained, in the second in which it ended",
+            pod: with(with(done(), drained(8)), deleted_at(8)),
+            judged: EVICTED,
+        },
+        Row { name: "drained when it was done", pod: with(done(), drained(9)), judged: SUCCEEDED },
+        Row {
+            name: "drained when it was done, and removed",
+            pod: with(with(done(), drained(9)), deleted_at(9)),
+            judged: SUCCEEDED,
+        },
+        Row {
+            name: "deleted, and drained when it was done",
+            pod: with(with(done(), drained(9)), deleted_at(7)),
+            judged: "stopped Deleted (System) 3..8 | somebody deleted the pod; the API server's audit log says who",
+        },
+        Row {
+            name: "told by its node, which calls it succeeded all the same",
+            pod: with(done(), disrupted("TerminationByKubelet", "low on memory")),
+            judged: "failed Evicted (System) 3..8 | the pod was evicted from the node `n1`: TerminationByKubelet: low on \
+                     memory; where that is for want of room, let the step request what it uses",
+        },
+        Row {
+            name: "preempted",
+            pod: with(with(done(), disrupted("PreemptionByScheduler", "higher")), deleted_at(7)),
+            judged: "failed Preempted (System) 3..8 | the pod had to make room for one of a higher priority: \
+                     PreemptionByScheduler: higher; where that must not be, give the step a higher priority class",
+        },
+        Row {
+            name: "drained, with a container beside it that runs on",
+            pod: with(
+                pod("Running", json!([ended("main", 0, "Completed", None), running("agent")])),
+                drained(8),
+            ),
+            judged: "failed Evicted (System) 3..8 delete | the pod was evicted from the node `n1`: EvictionByEvictionAPI: \
+                     evicting; where that is for want of room, let the step request what it uses",
+        },
+        Row {
+            name: "nobody knows when it was told",
+            pod: with(
+                done(),
+                json!({"status": {"conditions": [
+                    {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"},
+                ]}}),
+            ),
+            judged: "failed Preempted (System) 3..8 | the pod had to make room for one of a higher priority: \
+                     PreemptionByScheduler; where that must not be, give the step a higher priority class",
         },
     ]);
 }

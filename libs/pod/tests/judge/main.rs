@@ -161,11 +161,16 @@ fn deleted_at(seconds: u32) -> Value {
     json!({"metadata": {"deletionTimestamp": at(seconds + 30), "deletionGracePeriodSeconds": 30}})
 }
 
-/// The condition that a pod is to be disrupted.
+/// The condition that a pod is to be disrupted, since 7.
 fn disrupted(reason: &str, message: &str) -> Value {
+    disrupted_at(7, reason, message)
+}
+
+/// The condition that a pod is to be disrupted, since so many seconds after 10:00.
+fn disrupted_at(seconds: u32, reason: &str, message: &str) -> Value {
     json!({"status": {"conditions": [
         {"type": "PodScheduled", "status": "True", "lastTransitionTime": at(1)},
         {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message,
-         "lastTransitionTime": at(7)},
+         "lastTransitionTime": at(seconds)},
     ]}})
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Row, check, check_gone, deleted_at, ended, pod, running, waiting, with};
+use super::{Row, at, check, check_gone, deleted_at, ended, pod, running, waiting, with};
 
 #[test]
 fn the_end_of_the_main_container_is_that_of_the_attempt() {
@@ -62,7 +62,7 @@ fn the_end_of_the_main_container_is_that_of_the_attempt() {
                 "Failed",
                 json!([{"name": "main", "state": {"terminated": {
                     "exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z",
-                    "finishedAt": super::at(2),
+                    "finishedAt": at(2),
                     "message": "exec: \"trian\": executable file not found in $PATH: unknown",
                 }}}]),
             ),
@@ -153,7 +153,7 @@ fn sidecars_decide_nothing_and_do_not_keep_the_attempt() {
                     json!([{
                         "name": "main",
                         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                        "lastState": {"terminated": {"exitCode": 2, "reason": "Error", "finishedAt": super::at(8)}},
+                        "lastState": {"terminated": {"exitCode": 2, "reason": "Error", "finishedAt": at(8)}},
                     }]),
                 ),
                 json!({"spec": {"restartPolicy": "Always"}}),
@@ -177,6 +177,11 @@ fn who_deletes_a_pod_ends_its_program() {
     let ended_with = |code, asked| {
         with(pod("Failed", json!([ended("main", code, "Error", None)])), deleted_at(asked))
     };
+    let done = |asked| {
+        let pod = pod("Succeeded", json!([ended("main", 0, "Completed", Some("{\"rows\": 3}"))]));
+        let declares = json!({"metadata": {"annotations": {"windlass.dev/outputs": "rows"}}});
+        with(with(pod, declares), deleted_at(asked))
+    };
     check(vec![
         Row { name: "obeyed TERM", pod: ended_with(143, 7), judged: DELETED },
         Row { name: "had to be killed", pod: ended_with(137, 5), judged: DELETED },
@@ -198,13 +203,40 @@ fn who_deletes_a_pod_ends_its_program() {
             judged: "failed OutOfMemory (Step) 3..8 signal=9 | the program used more memory than it may; let it use less, \
                      or raise the step's memory limit",
         },
+        Row { name: "obeyed TERM with 0", pod: done(7), judged: DELETED },
+        Row { name: "ended with 0 in the same second", pod: done(8), judged: DELETED },
+        Row { name: "ended with 0 before", pod: done(9), judged: "succeeded 3..8 | {\"rows\": 3}" },
         Row {
-            name: "ended well all the same",
+            name: "ended with 0 before, and was removed long after with no time to go",
             pod: with(
-                pod("Succeeded", json!([ended("main", 0, "Completed", None)])),
-                deleted_at(7),
+                done(9),
+                json!({"metadata": {"deletionTimestamp": at(3000), "deletionGracePeriodSeconds": 0}}),
             ),
-            judged: "succeeded 3..8 | no outputs",
+            judged: "succeeded 3..8 | {\"rows\": 3}",
+        },
+        Row {
+            name: "obeyed TERM with 0, and its node is done with it",
+            pod: with(
+                done(7),
+                json!({"metadata": {"deletionTimestamp": at(7), "deletionGracePeriodSeconds": 0}}),
+            ),
+            judged: DELETED,
+        },
+        Row {
+            name: "ended with 0, and nobody knows when",
+            pod: with(
+                pod(
+                    "Succeeded",
+                    json!([{"name": "main", "state": {"terminated": {"exitCode": 0, "startedAt": at(3)}}}]),
+                ),
+                deleted_at(20),
+            ),
+            judged: "stopped Deleted (System) 3.._ | somebody deleted the pod; the API server's audit log says who",
+        },
+        Row {
+            name: "ended with 0, and no container is named",
+            pod: with(pod("Succeeded", json!([])), deleted_at(7)),
+            judged: "stopped Deleted (System) _.._ | somebody deleted the pod; the API server's audit log says who",
         },
         Row {
             name: "still runs",
@@ -249,10 +281,10 @@ fn a_pod_that_is_gone_is_judged_by_its_last_state() {
         },
         Row {
             name: "had ended well",
-            pod: deleted(pod(
-                "Running",
-                json!([ended("main", 0, "Completed", None), running("agent")]),
-            )),
+            pod: with(
+                pod("Running", json!([ended("main", 0, "Completed", None), running("agent")])),
+                deleted_at(9),
+            ),
             judged: "succeeded 3..8 | no outputs",
         },
         Row {

@@ -98,6 +98,13 @@ proptest! {
     }
 
     #[test]
+    fn what_was_told_to_end_before_it_had_ended_has_not_succeeded(pod in pods()) {
+        if let Judgement::Succeeded { ended_at, .. } = judge(&pod) && pod.is_being_deleted() {
+            prop_assert!(ended_at.is_some() && ended_at < pod.deletion_asked_at(), "{:?}", ended_at);
+        }
+    }
+
+    #[test]
     fn a_failure_says_something(pod in pods()) {
         if let Judgement::Failed { failure, .. } | Judgement::Stopped { failure, .. } = judge_gone(&pod) {
             prop_assert!(failure.message.len() > 20);

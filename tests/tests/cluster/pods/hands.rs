@@ -79,6 +79,42 @@ async fn an_eviction_through_the_api_is_told_as_one() {
     ground.assert_started_at_most_once(run);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_was_told_to_end_and_ends_with_0_has_not_succeeded() {
+    let Some(ground) = Ground::shared().await else { return };
+    let _launcher = ground.launcher();
+    let behavior = [("run", "forever"), ("term-exit", "0"), ("message", r#"{"rows": 3}"#)];
+    let steps = ["late", "deleted", "evicted"].map(|name| {
+        let retry = v1::RetryPolicy { system_limit: Some(0), ..v1::RetryPolicy::default() };
+        let timeout = (name == "late").then_some(prost_types::Duration { seconds: 2, nanos: 0 });
+        v1::Step {
+            retry: Some(Box::new(retry)),
+            timeout,
+            outputs: vec!["rows".into()],
+            ..step(name, &[], &behavior)
+        }
+    });
+    let after = ["late", "deleted", "evicted"].map(|name| step(&format!("{name}-2"), &[name], &[]));
+    let run = ground.cluster.submit(pipeline(steps.into_iter().chain(after))).await;
+    let pods = ground.until_pods(3, "Running").await;
+    let named = |name: &str| {
+        let named = pods.iter().find(|pod| pod.name_any().starts_with(name));
+        named.expect("it runs")
+    };
+    delete(&ground.api().1, named("deleted")).await;
+    let evicted = ground.api().1.evict(&named("evicted").name_any(), &EvictParams::default()).await;
+    evicted.expect("evicted");
+    let record = ground.cluster.end_of(run).await;
+    let mut reasons = Vec::new();
+    for index in 0..3 {
+        reasons.push(ground.failure(run, index, 1).await.0);
+    }
+    assert_eq!(reasons, ["Timeout", "Deleted", "Evicted"]);
+    let count = |state: StepState| record.counts[state as usize];
+    assert_eq!((count(StepState::Failed), count(StepState::Skipped)), (3, 3), "{record:?}");
+    assert_eq!(ground.started(run), 3);
+}
+
 pub(super) async fn until_first_attempt_is_over(
     ground: &Ground<'_>,
     run: RunId,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use windlass_engine::record::RunState;
+use windlass_engine::record::{RunState, StepState};
 use windlass_proto::v1;
 use windlass_servers::Verb;
 
@@ -90,10 +90,13 @@ async fn failures_use_up_the_budget_of_whose_fault_they_are() {
 async fn a_cancelled_run_leaves_no_pod_and_ends_when_the_last_is_gone() {
     let Some(ground) = Ground::shared().await else { return };
     let _launcher = ground.launcher();
-    let run = ground.cluster.submit(wide(8, &[("run", "forever"), ("term-after", "300ms")])).await;
+    let obeys = [("run", "forever"), ("term-after", "300ms"), ("term-exit", "0")];
+    let run = ground.cluster.submit(wide(8, &obeys)).await;
     ground.until_pods(8, "Running").await;
     ground.cluster.cancel(run).await.expect("taken");
-    assert_eq!(ground.cluster.end_of(run).await.state, RunState::Cancelled);
+    let record = ground.cluster.end_of(run).await;
+    let cancelled = record.counts[StepState::Cancelled as usize];
+    assert_eq!((record.state, cancelled), (RunState::Cancelled, 8));
     ground.until_no_pods().await;
     ground.assert_started_at_most_once(run);
 }

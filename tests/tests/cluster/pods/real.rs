@@ -10,7 +10,7 @@ use kube::{
     api::{PostParams, WatchEvent, WatchParams},
 };
 use serde_json::json;
-use windlass_engine::record::{RunRecord, RunState};
+use windlass_engine::record::{RunRecord, RunState, StepState};
 use windlass_pipeline::file;
 use windlass_proto::id::RunId;
 use windlass_servers::{Kubernetes, RealNode};
@@ -81,7 +81,7 @@ const GOOD: &str = r#"
 type Bad = (&'static str, &'static str, &'static str, &'static str);
 
 /// Steps that fail, each in a way of its own.
-const BAD: [Bad; 11] = [
+const BAD: [Bad; 12] = [
     (
         "exits",
         r#"{run: "echo sorry > /dev/termination-log; exit 3"}"#,
@@ -135,11 +135,18 @@ const BAD: [Bad; 11] = [
         "Timeout",
         "deadline",
     ),
+    (
+        "obeys",
+        r#"{run: "trap 'exit 0' TERM; while :; do sleep 0.1; done", timeout: 2s}"#,
+        "Timeout",
+        "",
+    ),
 ];
 
-/// Steps that run until they are stopped: one that obeys, and one that does not.
+/// Steps that run until they are stopped: two that obey, and one that does not.
 const ENDLESS: &str = r#"
   obeys: {run: "trap 'exit 7' TERM; while :; do sleep 0.1; done"}
+  concedes: {run: "trap 'exit 0' TERM; while :; do sleep 0.1; done"}
   defies: {run: "trap '' TERM; while :; do sleep 0.1; done", termination_grace: 2s}
 "#;
 
@@ -190,23 +197,25 @@ async fn bad_ones_fail(ground: &Ground<'_>) {
 
 async fn endless_ones_are_cancelled(ground: &Ground<'_>) {
     let run = submit(ground, ENDLESS).await;
-    let pods = ground.until_pods(2, "Running").await;
+    let pods = ground.until_pods(3, "Running").await;
     let api: Api<Pod> = ground.api().1;
     let params = WatchParams::default().labels(&format!("windlass.dev/run={run}"));
     let version = pods[0].resource_version().expect("it has one");
     let mut changes = pin!(api.watch(&params, &version).await.expect("watched"));
     ground.cluster.cancel(run).await.expect("taken");
     let mut codes = BTreeMap::new();
-    while codes.len() < 2 {
+    while codes.len() < 3 {
         let change = changes.next().await.expect("it goes on").expect("it is read");
         if let WatchEvent::Deleted(pod) = change {
             let step = pod.name_any().split('-').next().map(str::to_owned);
             codes.insert(step.expect("it has a name"), exit_code(&pod));
         }
     }
-    let expected = [("defies".to_owned(), Some(137)), ("obeys".to_owned(), Some(7))];
-    assert_eq!(codes, expected.into());
-    assert_eq!(end_of(ground, run).await.state, RunState::Cancelled);
+    let expected = [("concedes", Some(0)), ("defies", Some(137)), ("obeys", Some(7))];
+    assert_eq!(codes, expected.map(|(step, code)| (step.to_owned(), code)).into());
+    let record = end_of(ground, run).await;
+    let cancelled = record.counts[StepState::Cancelled as usize];
+    assert_eq!((record.state, cancelled), (RunState::Cancelled, 3));
 }
 
 fn exit_code(pod: &Pod) -> Option<i32> {

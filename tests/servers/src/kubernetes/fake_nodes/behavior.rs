@@ -25,6 +25,8 @@ pub(super) struct Behavior {
     pub(super) message: Option<String>,
     /// How long its containers go on after they were asked to end.
     pub(super) term_after: Duration,
+    /// With what they exit then, unless TERM ends them itself.
+    pub(super) term_exit: Option<i32>,
 }
 
 /// Where the process of a container was killed by a signal, its exit code is that much more than the signal's number.
@@ -63,6 +65,7 @@ impl Behavior {
             reason,
             message: text(pod, "fake/message"),
             term_after: duration(pod, "fake/term-after")?,
+            term_exit: value(pod, "fake/term-exit")?,
         })
     }
 }

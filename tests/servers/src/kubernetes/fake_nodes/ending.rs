@@ -92,8 +92,13 @@ impl Ending {
     }
 
     /// A pod that was deleted while it ran, and whose containers end when they are asked to, or are killed.
-    pub(super) fn asked(obeys: bool) -> Self {
-        Self::new(Containers::Killed, if obeys { TERM } else { KILL })
+    pub(super) fn asked(behavior: &Behavior, obeys: bool) -> Self {
+        match behavior.term_exit.filter(|_| obeys) {
+            Some(exit) => {
+                Self { message: behavior.message.clone(), ..Self::new(Containers::Exited, exit) }
+            }
+            None => Self::new(Containers::Killed, if obeys { TERM } else { KILL }),
+        }
     }
 
     /// A pod that has run as long as it was to: as its annotations say.

@@ -17,9 +17,10 @@
 //! | `fake/reason: Evicted` | all are killed, and this is the pod's reason: so for `Evicted`, `Preempting`, `Terminated` (by a node that shuts down), `NodeLost`, all with the condition `DisruptionTarget`, and `DeadlineExceeded` |
 //! | `fake/reason: NodeShutdown` | the node refuses the pod: nothing starts |
 //! | `fake/term-after: 1s` | goes on so long after it was deleted, and is killed (137) where its grace is shorter |
+//! | `fake/term-exit: "0"` | ends with this where it was deleted and is not killed, and leaves its message behind |
 //!
 //! Init containers take no time. Those that restart always (sidecars) run while the containers run. A deleted pod ends with
-//! 143 and is then removed. No pod is restarted, whatever its `restartPolicy`.
+//! 143, unless it says otherwise, and is then removed. No pod is restarted, whatever its `restartPolicy`.
 
 mod behavior;
 mod board;

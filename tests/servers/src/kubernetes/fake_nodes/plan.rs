@@ -127,7 +127,7 @@ fn go_on(
     let killed = after(asked, Duration::from_secs(u64::try_from(grace).unwrap_or(0)));
     let obeys = after(asked, behavior.term_after);
     if obeys.min(killed) <= now {
-        return end(pod, life, now, &Ending::asked(obeys <= killed));
+        return end(pod, life, now, &Ending::asked(behavior, obeys <= killed));
     }
     let next = obeys.min(killed);
     Action::Wait(Some(by_itself.map_or(next, |it| it.min(next))))

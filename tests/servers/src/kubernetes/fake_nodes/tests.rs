@@ -71,17 +71,28 @@ fn a_pod_starts_and_ends_in_time_and_is_looked_at_no_sooner() {
 
 #[test]
 fn a_deleted_pod_ends_when_it_obeys_or_its_grace_is_over_and_is_removed() {
-    for (term_after, grace, end) in [("1s", 30, 3000), ("1h", 1, 3000), ("0s", 30, 2000)] {
-        let pod = pod(&[("fake/run", "forever"), ("fake/term-after", term_after)]);
+    let rows = [
+        ("1s", "143", 30, "3000 Failed"),
+        ("1h", "0", 1, "3000 Failed"),
+        ("0s", "3", 30, "2000 Failed"),
+        ("0s", "0", 30, "2000 Succeeded"),
+    ];
+    for (term_after, term_exit, grace, ended) in rows {
+        let pod = pod(&[
+            ("fake/run", "forever"),
+            ("fake/term-after", term_after),
+            ("fake/term-exit", term_exit),
+        ]);
         let told = story(pod, &[0, 2000, 3000], |pod, time| {
             if time == 2000 {
                 pod.metadata.deletion_timestamp = Some(Time(at(32_000)));
                 pod.metadata.deletion_grace_period_seconds = Some(grace);
             }
         });
-        let (ended, removed) = (format!("{end} Failed"), format!("{end} removed"));
-        assert!(told.contains(&ended) && told.contains(&removed), "{term_after} {grace}: {told:?}");
+        let removed = ended.replace("Failed", "removed").replace("Succeeded", "removed");
         assert_eq!(told[..2], ["0 Running", "0 until changed"]);
+        let last: Vec<_> = told.iter().skip_while(|it| *it != ended).take(2).collect();
+        assert_eq!(last, [ended, &removed], "{term_after} {grace}: {told:?}");
     }
 }
 
