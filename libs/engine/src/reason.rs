@@ -53,7 +53,8 @@ pub enum FailureReason {
     Rejected,
     /// It had to make room for something of a higher priority.
     Preempted,
-    /// Somebody deleted it who is not Windlass.
+    /// Somebody deleted it who is not Windlass. Who reports it does not know who asked: the message says what it was doing until
+    /// then, and nothing else.
     Deleted,
     /// What was to run before the program failed.
     InitFailed,

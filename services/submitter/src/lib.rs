@@ -12,6 +12,7 @@
 mod approvals;
 mod cache;
 mod explain;
+mod failure;
 mod limits;
 mod names;
 mod orders;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use prost_types::Value;
 use windlass_engine::{
     policy::LimitChanges,
-    reason::{Failure, FailureReason, Reason, StopCause},
+    reason::{Reason, StopCause},
     record::{
         AttemptEnd, AttemptRecord, CacheSource, RunRecord, RunState, StepIndex, StepRecord,
         StepState,
@@ -17,7 +17,7 @@ use windlass_proto::{convert, id::RunId, json, v1};
 use windlass_service::error::{ApiError, ErrorReason};
 use windlass_store::RunView;
 
-use crate::Submitter;
+use crate::{Submitter, failure};
 
 impl Submitter {
     /// A run as clients see it.
@@ -229,8 +229,8 @@ fn step_message(record: &StepRecord, attempt: Option<&AttemptRecord>, names: &Ru
         },
         Reason::Failure(reason) => {
             let failure = match attempt.map(|attempt| &attempt.end) {
-                Some(AttemptEnd::Failed(failure)) => failure_message(failure),
-                _ => failure_words(reason).to_owned(),
+                Some(AttemptEnd::Failed(failure)) => failure::message(failure),
+                _ => failure::words(reason).to_owned(),
             };
             if record.state == StepState::Succeeded {
                 format!("a failure was ignored, as a retry rule of the step says: {failure}")
@@ -277,42 +277,6 @@ fn changed_limits(limits: LimitChanges) -> Option<v1::ChangedLimits> {
     (limits != LimitChanges::default()).then_some(v1::ChangedLimits { max_parallelism, timeout })
 }
 
-/// A failure in words: the reporter's own where it had any.
-fn failure_message(failure: &Failure) -> String {
-    if failure.message.is_empty() {
-        failure_words(failure.reason).to_owned()
-    } else {
-        failure.message.clone()
-    }
-}
-
-fn failure_words(reason: FailureReason) -> &'static str {
-    match reason {
-        FailureReason::ExitCode => "the program ended with an exit code other than 0",
-        FailureReason::Signal => "a signal ended the program",
-        FailureReason::OutOfMemory => "the program used more memory than it may",
-        FailureReason::Timeout => "the step's time-out passed",
-        FailureReason::CannotStart => "the program could not be started",
-        FailureReason::OutputInvalid => "a declared output is missing or not valid",
-        FailureReason::StartupTimeout => "the attempt did not run within the start-up time-out",
-        FailureReason::Lost => "the attempt vanished with its host or its supervisor",
-        FailureReason::LaunchFailed => "the attempt could not be created",
-        FailureReason::ExpressionInvalid => "the condition, or the list of items, has no value",
-        FailureReason::Rejected => "somebody rejected it",
-        FailureReason::Evicted => "the attempt's host had it go, for room or for maintenance",
-        FailureReason::ImagePull => "the image of the program could not be had",
-        FailureReason::Preempted => {
-            "the attempt had to make room for something of a higher priority"
-        }
-        FailureReason::Deleted => "somebody deleted the attempt",
-        FailureReason::InitFailed => "what was to run before the program failed",
-        FailureReason::ConfigInvalid => {
-            "what the step asks for names something that is not there or that will not do"
-        }
-        FailureReason::Refused => "the cluster refused the attempt",
-    }
-}
-
 /// An attempt that is over and stored on its own.
 pub(crate) fn ended_attempt(record: &AttemptRecord) -> v1::Attempt {
     let (state, reason, message, failure) = match &record.end {
@@ -322,7 +286,7 @@ pub(crate) fn ended_attempt(record: &AttemptRecord) -> v1::Attempt {
         AttemptEnd::Failed(failure) => (
             v1::AttemptState::Failed,
             convert::failure_reason(failure.reason),
-            failure_message(failure),
+            failure::message(failure),
             Some(failure),
         ),
         AttemptEnd::Cancelled(cause) => (

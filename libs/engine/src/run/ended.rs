@@ -33,9 +33,10 @@ impl Run {
                 self.failed(step, record, failure.clone(), now, out);
             }
             (_, Some(Reason::RunStopped(cause))) => self.cancelled(step, record, cause, out),
-            // Who was told to delete it says what it was like until then.
+            // What it waited for is of interest; of what ran, the reason says it all.
             (AttemptPhase::Failed(deleted), Some(Reason::Failure(reason)))
-                if deleted.reason == FailureReason::Deleted =>
+                if deleted.reason == FailureReason::Deleted
+                    && reason == FailureReason::StartupTimeout =>
             {
                 let failure = Failure { message: deleted.message.clone(), ..bare(reason) };
                 self.failed(step, record, failure, now, out);

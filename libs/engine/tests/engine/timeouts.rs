@@ -1,8 +1,8 @@
 //! What passes without a report: start-ups, steps and runs that take too long.
 
-use windlass_engine::record::RunState;
+use windlass_engine::record::{AttemptEnd, RunState};
 
-use super::notation::{at, check};
+use super::notation::{Play, at, check};
 
 #[test]
 fn a_start_up_that_takes_too_long_is_the_systems_failure() {
@@ -54,6 +54,19 @@ fn an_attempt_that_ends_by_itself_as_it_is_given_up_has_ended_so() {
     check(graph, given_up).goes_on("31 a1 deleted   => a=ready(timeout) a1~failed(timeout)");
     check(graph, given_up).goes_on("31 a1 not_created => a=ready(timeout) a1~failed(timeout)");
     check(graph, given_up).goes_on("31 a1 running   =>");
+}
+
+#[test]
+fn an_attempt_that_is_deleted_for_its_time_tells_what_it_waited_for_and_nothing_where_it_ran() {
+    let rows = [("startup", "starting", "as told"), ("timeout", "running", "")];
+    for (timeout, phase, message) in rows {
+        let mut play = Play::new(&format!("a:{timeout}=30"));
+        play.acts(&format!("0 submit; go; a1 {phase}"));
+        play.acts("30 wake");
+        play.acts("31 a1 deleted");
+        let AttemptEnd::Failed(failure) = &play.attempts[0].end else { panic!("{play:?}") };
+        assert_eq!(failure.message, message, "{timeout}");
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) fn judge(pod: &ObservedPod, main: &ObservedContainer) -> Option<Judge
     let (started_at, ended_at) = times(end);
     Some(match badly(pod, end) {
         Bad::Failed(failure) => Judgement::Failed { failure, started_at, ended_at, must_delete },
-        Bad::Deleted => Judgement::Stopped { failure: deleted(), started_at, ended_at },
+        Bad::Deleted => Judgement::Stopped { failure: deleted(true), started_at, ended_at },
     })
 }
 
@@ -72,7 +72,7 @@ pub(super) fn ended_well(
         return Judgement::Failed { failure, started_at, ended_at, must_delete };
     }
     if pod.is_being_deleted() && !is_before(ended_at, pod.deletion_asked_at()) {
-        return Judgement::Stopped { failure: deleted(), started_at, ended_at };
+        return Judgement::Stopped { failure: deleted(true), started_at, ended_at };
     }
     succeeded(pod, end, must_delete)
 }

@@ -67,8 +67,8 @@ pub enum Judgement {
     /// The pod was deleted before the program had ended by itself. Where that was asked of whoever judges, the attempt is
     /// stopped; otherwise it has failed, by the failure that is given.
     Stopped {
-        /// What it is where nobody asked for it: [`FailureReason::Deleted`], or [`FailureReason::Lost`] where nobody saw the end of
-        /// a program that ran.
+        /// What it is where nobody asked for it: [`FailureReason::Deleted`], whose message says what the pod was doing until then,
+        /// or [`FailureReason::Lost`] where nobody saw the end of a program that ran.
         failure: Failure,
         /// When the program began, where it did.
         started_at: Option<Timestamp>,
@@ -123,7 +123,7 @@ pub fn judge_gone(last: &ObservedPod) -> Judgement {
             "the pod is gone, and nobody saw how the program ended; the API server's audit log says who deleted it"
                 .to_owned(),
         ),
-        None => deleted(),
+        None => deleted(started_at.is_some()),
     };
     Judgement::Stopped { failure, started_at: started_at.flatten(), ended_at: None }
 }
@@ -141,7 +141,11 @@ fn failed(pod: &ObservedPod, main: Option<&ObservedContainer>) -> Judgement {
         return Judgement::Failed { failure, started_at, ended_at: None, must_delete };
     }
     if pod.is_being_deleted() {
-        return Judgement::Stopped { failure: deleted(), started_at, ended_at: None };
+        return Judgement::Stopped {
+            failure: deleted(running.is_some()),
+            started_at,
+            ended_at: None,
+        };
     }
     let failure = cause::refused_by_node(pod).unwrap_or_else(|| {
         plain(
@@ -155,12 +159,10 @@ fn failed(pod: &ObservedPod, main: Option<&ObservedContainer>) -> Judgement {
     Judgement::Failed { failure, started_at, ended_at: None, must_delete }
 }
 
-/// What an end is that somebody brought about by deleting the pod.
-fn deleted() -> Failure {
-    plain(
-        FailureReason::Deleted,
-        "somebody deleted the pod; the API server's audit log says who".to_owned(),
-    )
+/// What an end is that somebody brought about by deleting the pod: who that was, the pod does not say.
+fn deleted(ran: bool) -> Failure {
+    let was = if ran { "its program ran until then" } else { "its program had not begun to run" };
+    plain(FailureReason::Deleted, was.to_owned())
 }
 
 /// A failure by neither an exit code nor a signal.

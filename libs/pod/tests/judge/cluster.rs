@@ -248,7 +248,7 @@ fn a_program_that_ends_with_0_because_it_was_told_to_has_not_succeeded() {
         Row {
             name: "deleted, and drained when it was done",
             pod: with(with(done(), drained(9)), deleted_at(7)),
-            judged: "stopped Deleted (System) 3..8 | somebody deleted the pod; the API server's audit log says who",
+            judged: "stopped Deleted (System) 3..8 | its program ran until then",
         },
         Row {
             name: "told by its node, which calls it succeeded all the same",

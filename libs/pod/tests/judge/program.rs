@@ -173,7 +173,7 @@ fn sidecars_decide_nothing_and_do_not_keep_the_attempt() {
 
 #[test]
 fn who_deletes_a_pod_ends_its_program() {
-    const DELETED: &str = "stopped Deleted (System) 3..8 | somebody deleted the pod; the API server's audit log says who";
+    const DELETED: &str = "stopped Deleted (System) 3..8 | its program ran until then";
     let ended_with = |code, asked| {
         with(pod("Failed", json!([ended("main", code, "Error", None)])), deleted_at(asked))
     };
@@ -231,12 +231,12 @@ fn who_deletes_a_pod_ends_its_program() {
                 ),
                 deleted_at(20),
             ),
-            judged: "stopped Deleted (System) 3.._ | somebody deleted the pod; the API server's audit log says who",
+            judged: "stopped Deleted (System) 3.._ | its program ran until then",
         },
         Row {
             name: "ended with 0, and no container is named",
             pod: with(pod("Succeeded", json!([])), deleted_at(7)),
-            judged: "stopped Deleted (System) _.._ | somebody deleted the pod; the API server's audit log says who",
+            judged: "stopped Deleted (System) _.._ | its program ran until then",
         },
         Row {
             name: "still runs",
@@ -257,7 +257,7 @@ fn who_deletes_a_pod_ends_its_program() {
                 pod("Failed", json!([waiting("main", "ContainerCreating", None)])),
                 deleted_at(7),
             ),
-            judged: "stopped Deleted (System) _.._ | somebody deleted the pod; the API server's audit log says who",
+            judged: "stopped Deleted (System) _.._ | its program had not begun to run",
         },
     ]);
 }
@@ -269,7 +269,7 @@ fn a_pod_that_is_gone_is_judged_by_its_last_state() {
         Row {
             name: "had ended",
             pod: deleted(pod("Failed", json!([ended("main", 3, "Error", Some("bad"))]))),
-            judged: "stopped Deleted (System) 3..8 | somebody deleted the pod; the API server's audit log says who",
+            judged: "stopped Deleted (System) 3..8 | its program ran until then",
         },
         Row {
             name: "had ended before, with a sidecar for which it was deleted",
@@ -290,7 +290,7 @@ fn a_pod_that_is_gone_is_judged_by_its_last_state() {
         Row {
             name: "ran, and was deleted",
             pod: deleted(pod("Running", json!([running("main")]))),
-            judged: "stopped Deleted (System) 3.._ | somebody deleted the pod; the API server's audit log says who",
+            judged: "stopped Deleted (System) 3.._ | its program ran until then",
         },
         Row {
             name: "ran, and nobody saw it go",
@@ -301,7 +301,7 @@ fn a_pod_that_is_gone_is_judged_by_its_last_state() {
         Row {
             name: "had no node yet",
             pod: json!({"metadata": {"name": "p"}, "status": {"phase": "Pending"}}),
-            judged: "stopped Deleted (System) _.._ | somebody deleted the pod; the API server's audit log says who",
+            judged: "stopped Deleted (System) _.._ | its program had not begun to run",
         },
         Row {
             name: "could not have its image, and was deleted for that",

@@ -218,7 +218,7 @@ fn an_init_container_that_fails_is_named() {
         Row {
             name: "deleted while it ran",
             pod: with(init("Failed", ended("fetch", 143, "Error", None)), deleted_at(7)),
-            judged: "stopped Deleted (System) _.._ | somebody deleted the pod; the API server's audit log says who",
+            judged: "stopped Deleted (System) _.._ | its program had not begun to run",
         },
         Row {
             name: "evicted while it ran",

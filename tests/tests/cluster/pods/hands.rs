@@ -105,11 +105,15 @@ async fn a_program_that_was_told_to_end_and_ends_with_0_has_not_succeeded() {
     let evicted = ground.api().1.evict(&named("evicted").name_any(), &EvictParams::default()).await;
     evicted.expect("evicted");
     let record = ground.cluster.end_of(run).await;
-    let mut reasons = Vec::new();
-    for index in 0..3 {
-        reasons.push(ground.failure(run, index, 1).await.0);
+    let expected = [
+        ("Timeout", ""),
+        ("Deleted", "its program ran until then"),
+        ("Evicted", "the pod was evicted from the node"),
+    ];
+    for ((reason, words), index) in expected.into_iter().zip(0..) {
+        let (told, message) = ground.failure(run, index, 1).await;
+        assert!(told == reason && message.starts_with(words), "{told}: {message}");
     }
-    assert_eq!(reasons, ["Timeout", "Deleted", "Evicted"]);
     let count = |state: StepState| record.counts[state as usize];
     assert_eq!((count(StepState::Failed), count(StepState::Skipped)), (3, 3), "{record:?}");
     assert_eq!(ground.started(run), 3);

@@ -113,7 +113,7 @@ async fn a_pod_that_finds_no_node_fails_by_the_start_up_time_out_and_tells_the_s
     assert_eq!(ground.cluster.end_of(run).await.state, RunState::Failed);
     let (reason, message) = ground.failure(run, 0, 1).await;
     assert_eq!(reason, "StartupTimeout");
-    assert!(message.contains("nodes are available"), "{message}");
+    assert!(message.starts_with("it waited: Unschedulable: 0/"), "{message}");
     assert_eq!(ground.started(run), 0);
 }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use windlass_engine::{
     event::{AttemptPhase, AttemptReport},
+    reason::FailureReason,
     record::StepIndex,
     time::Timestamp,
 };
@@ -156,8 +157,11 @@ pub(super) fn end(
             (AttemptPhase::Failed(failure), started_at, ended_at)
         }
         Judgement::Stopped { mut failure, started_at, ended_at } => {
-            if let Stage::Waiting(Some(waited)) = stage {
-                failure.message = format!("the pod was deleted while it waited: {waited}");
+            let never_ran = failure.reason == FailureReason::Deleted && started_at.is_none();
+            if let Stage::Waiting(Some(waited)) = stage
+                && never_ran
+            {
+                failure.message = format!("it waited: {waited}");
             }
             (AttemptPhase::Failed(failure), started_at, ended_at)
         }
