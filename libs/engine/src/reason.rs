@@ -39,7 +39,7 @@ pub enum FailureReason {
     OutputInvalid,
     /// It did not run within the start-up time-out.
     StartupTimeout,
-    /// It vanished with its host or its supervisor.
+    /// It is gone, and nobody saw how it ended: a process with its host or its supervisor, a pod while no launcher watched it.
     Lost,
     /// The launcher could not create it.
     LaunchFailed,

@@ -24,7 +24,7 @@ pub(crate) fn words(reason: FailureReason) -> &'static str {
         FailureReason::CannotStart => "the program could not be started",
         FailureReason::OutputInvalid => "a declared output is missing or not valid",
         FailureReason::StartupTimeout => "the attempt did not run within the start-up time-out",
-        FailureReason::Lost => "the attempt vanished with its host or its supervisor",
+        FailureReason::Lost => "its process or its pod is gone, and no launcher saw how it ended",
         FailureReason::LaunchFailed => "the attempt could not be created",
         FailureReason::ExpressionInvalid => "the condition, or the list of items, has no value",
         FailureReason::Rejected => "somebody rejected it",

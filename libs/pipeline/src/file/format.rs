@@ -397,7 +397,7 @@ pub(crate) enum FailureReason {
     OutputInvalid,
     /// The attempt did not run within the `startup_timeout`.
     StartupTimeout,
-    /// The attempt vanished with its host.
+    /// The attempt vanished with its host, or its pod is gone and no launcher saw how it ended.
     Lost,
     /// The attempt could not be created.
     LaunchFailed,
