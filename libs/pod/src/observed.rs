@@ -99,6 +99,8 @@ pub struct ObservedContainer {
     /// Its name.
     #[serde(default)]
     pub name: String,
+    /// Whether it runs and has passed its start-up probe, where it has one: those after a sidecar wait for that.
+    pub started: Option<bool>,
     /// How far it is.
     #[serde(default, deserialize_with = "or_default")]
     pub state: ContainerState,

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     label::{FATAL_WAITING_REASONS, MAIN_CONTAINER},
-    observed::{ContainerWaiting, ObservedCondition, ObservedPod, timestamp},
+    observed::{
+        ContainerTerminated, ContainerWaiting, ObservedCondition, ObservedContainer, ObservedPod,
+        timestamp,
+    },
 };
 
 /// The reasons for which a container waits that end an attempt, where the step does not name others: none of them goes away
@@ -68,7 +71,7 @@ fn is_sidecar(pod: &ObservedPod, name: &str) -> bool {
     inits.any(|it| it.name == name && it.restart_policy.as_deref() == Some("Always"))
 }
 
-/// What will not go away by itself, of the containers that the program waits for.
+/// What will not go away by itself, of all containers.
 fn fatal(pod: &ObservedPod) -> Option<Failure> {
     let declared = pod.annotation(FATAL_WAITING_REASONS);
     let is_fatal = |reason: &str| match declared {
@@ -106,11 +109,13 @@ fn fatal(pod: &ObservedPod) -> Option<Failure> {
     })
 }
 
-/// The containers for which the program waits and that wait themselves, with their names, in the order in which they begin.
+/// The containers that wait, with their names, in the order in which they begin, those beside the main one last.
 fn waits(pod: &ObservedPod) -> impl Iterator<Item = (&str, &ContainerWaiting)> {
     let status = &pod.status;
-    let main = status.container_statuses.iter().filter(|it| it.name == MAIN_CONTAINER);
-    let all = status.init_container_statuses.iter().chain(main);
+    let is_main = |it: &&ObservedContainer| it.name == MAIN_CONTAINER;
+    let main = status.container_statuses.iter().filter(is_main);
+    let beside = status.container_statuses.iter().filter(move |it| !is_main(it));
+    let all = status.init_container_statuses.iter().chain(main).chain(beside);
     all.filter_map(|it| Some((it.name.as_str(), it.state.waiting.as_ref()?)))
 }
 
@@ -119,8 +124,8 @@ fn waits(pod: &ObservedPod) -> impl Iterator<Item = (&str, &ContainerWaiting)> {
 pub struct PodWait<'a> {
     /// Since when it waits for a node; where it has one, since when that is.
     pub since: Option<Timestamp>,
-    /// The init container that is at fault; none where it is the pod as a whole, or the program's own container.
-    pub init_container: Option<&'a str>,
+    /// The container that is at fault; none where it is the pod as a whole, or the program's own container.
+    pub container: Option<&'a str>,
     /// Why, in one word.
     pub reason: Option<&'a str>,
     /// The same for people.
@@ -131,8 +136,8 @@ impl PodWait<'_> {
     /// All but the time as one text; none where nothing is known.
     fn words(&self) -> Option<String> {
         let told = words(self.reason, self.message.as_deref())?;
-        Some(match self.init_container {
-            Some(name) => format!("init container `{name}`: {told}"),
+        Some(match self.container {
+            Some(name) => format!("container `{name}`: {told}"),
             None => told,
         })
     }
@@ -154,13 +159,14 @@ fn why<'a>(pod: &'a ObservedPod, scheduled: Option<&'a ObservedCondition>) -> Po
     if let Some(unplaced) = scheduled.filter(|it| it.status == "False") {
         return because(unplaced.reason.as_deref(), unplaced.message.as_deref());
     }
-    let in_turn = |waiting: &ContainerWaiting| {
-        waiting.reason.as_deref().is_none_or(|reason| IN_TURN.contains(&reason))
-    };
-    if let Some((name, waiting)) = waits(pod).find(|(_, waiting)| !in_turn(waiting)) {
-        let init_container = (name != MAIN_CONTAINER).then_some(name);
+    let mut inits = status.init_container_statuses.iter();
+    if let Some(held_up) = inits.find_map(|init| what_holds_up(pod, init)) {
+        return held_up;
+    }
+    if let Some((name, waiting)) = waits(pod).find(|(_, waiting)| !is_in_turn(waiting)) {
+        let container = (name != MAIN_CONTAINER).then_some(name);
         let why = because(waiting.reason.as_deref(), waiting.message.as_deref());
-        return PodWait { init_container, ..why };
+        return PodWait { container, ..why };
     }
     let mut inits = status.init_container_statuses.iter().filter(|it| !is_sidecar(pod, &it.name));
     if let Some(running) = inits.find(|it| it.state.running.is_some()) {
@@ -181,4 +187,41 @@ fn because<'a>(reason: Option<&'a str>, message: Option<&'a str>) -> PodWait<'a>
 
 fn in_words(message: Cow<'_, str>) -> PodWait<'_> {
     PodWait { message: Some(message), ..PodWait::default() }
+}
+
+fn is_in_turn(waiting: &ContainerWaiting) -> bool {
+    waiting.reason.as_deref().is_none_or(|reason| IN_TURN.contains(&reason))
+}
+
+/// Why an init container holds up those after it; none where it only runs, or waits for its turn.
+fn what_holds_up<'a>(pod: &ObservedPod, init: &'a ObservedContainer) -> Option<PodWait<'a>> {
+    let state = &init.state;
+    let is_sidecar = is_sidecar(pod, &init.name);
+    if state.running.is_some() && init.started != Some(false) {
+        return None;
+    }
+    // A sidecar is to go on: it is restarted, however it has ended.
+    let ended = state.terminated.as_ref().or(init.last_state.terminated.as_ref());
+    let ended = ended.filter(|end| is_sidecar || end.exit_code != 0);
+    let ended =
+        ended.map(|end| format!("it ended with exit code {}{}", end.exit_code, last_words(end)));
+    let waiting = state.waiting.as_ref().filter(|waiting| !is_in_turn(waiting));
+    let reason = waiting.and_then(|it| it.reason.as_deref());
+    let told = waiting.and_then(|it| it.message.as_deref()).filter(|it| !it.is_empty());
+    let message = match (ended, told) {
+        (Some(ended), Some(told)) => Some(Cow::Owned(format!("{ended}; {told}"))),
+        (Some(ended), None) => Some(Cow::Owned(ended)),
+        (None, told) if waiting.is_some() => told.map(Cow::Borrowed),
+        (None, _) if is_sidecar && state.running.is_some() => {
+            Some("it runs, and has not passed its start-up probe".into())
+        }
+        (None, _) => return None,
+    };
+    Some(PodWait { container: Some(init.name.as_str()), reason, message, ..PodWait::default() })
+}
+
+/// What is known of an end beside its exit code.
+fn last_words(end: &ContainerTerminated) -> String {
+    let reason = end.reason.as_deref().filter(|it| !matches!(*it, "Error" | "Completed"));
+    words(reason, end.message.as_deref()).map(|told| format!(": {told}")).unwrap_or_default()
 }

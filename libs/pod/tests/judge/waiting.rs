@@ -62,7 +62,7 @@ fn a_pod_that_waits_says_for_what() {
                 pending(json!([waiting("main", "PodInitializing", None)])),
                 json!({"status": {"initContainerStatuses": [waiting("fetch", "ErrImagePull", Some("no"))]}}),
             ),
-            judged: "waiting | init container `fetch`: ErrImagePull: no",
+            judged: "waiting | container `fetch`: ErrImagePull: no",
         },
     ]);
 }
@@ -77,7 +77,7 @@ fn what_a_pod_waits_for_is_told_in_parts_and_since_when_it_has_a_node_or_has_non
     let unplaced = read(with(pending(json!([])), scheduled("False")));
     let expected = PodWait {
         since: unplaced.status.conditions[0].last_transition_time.as_ref().map(milliseconds),
-        init_container: None,
+        container: None,
         reason: Some("Unschedulable"),
         message: Some("0/3 nodes are available".into()),
     };
@@ -91,7 +91,7 @@ fn what_a_pod_waits_for_is_told_in_parts_and_since_when_it_has_a_node_or_has_non
     let (reason, message) = (Some("ErrImagePull"), Some("no".into()));
     assert_eq!(
         wait(&placed),
-        PodWait { init_container: Some("fetch"), reason, message, ..expected }
+        PodWait { container: Some("fetch"), reason, message, ..expected }
     );
     assert_eq!(wait(&read(json!({}))), PodWait::default());
 }
@@ -232,7 +232,97 @@ fn an_init_container_that_fails_is_named() {
         Row {
             name: "tried again by the cluster",
             pod: with(init("Pending", failed()), json!({"spec": {"restartPolicy": "OnFailure"}})),
+            judged: "waiting | container `fetch`: it ended with exit code 2: no route to host",
+        },
+    ]);
+}
+
+#[test]
+fn a_sidecar_that_holds_up_the_program_is_named_with_its_error() {
+    // The sidecar begins first, and another init container waits for it.
+    let held_up_by = |sidecar: Value| {
+        with(
+            pending(json!([waiting("main", "PodInitializing", None)])),
+            json!({
+                "spec": {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}, {"name": "fetch"}]},
+                "status": {"initContainerStatuses": [sidecar, waiting("fetch", "PodInitializing", None)]},
+            }),
+        )
+    };
+    let crashed = || ended("proxy", 1, "Error", Some("no such flag\n"));
+    let before = || json!({"lastState": crashed()["state"].clone()});
+    let starting = json!({"started": false});
+    check(vec![
+        Row {
+            name: "crashes again and again",
+            pod: held_up_by(with(
+                waiting(
+                    "proxy",
+                    "CrashLoopBackOff",
+                    Some("back-off 20s restarting failed container"),
+                ),
+                before(),
+            )),
+            judged: "waiting | container `proxy`: CrashLoopBackOff: it ended with exit code 1: no such flag; back-off 20s \
+                     restarting failed container",
+        },
+        Row {
+            name: "has crashed, and is restarted soon",
+            pod: held_up_by(crashed()),
+            judged: "waiting | container `proxy`: it ended with exit code 1: no such flag",
+        },
+        Row {
+            name: "is restarted, and its probe has not passed",
+            pod: held_up_by(with(with(running("proxy"), before()), starting.clone())),
+            judged: "waiting | container `proxy`: it ended with exit code 1: no such flag",
+        },
+        Row {
+            name: "used more memory than it may",
+            pod: held_up_by(ended("proxy", 137, "OOMKilled", None)),
+            judged: "waiting | container `proxy`: it ended with exit code 137: OOMKilled",
+        },
+        Row {
+            name: "ends well, which it should not",
+            pod: held_up_by(ended("proxy", 0, "Completed", None)),
+            judged: "waiting | container `proxy`: it ended with exit code 0",
+        },
+        Row {
+            name: "runs, and its probe has not passed",
+            pod: held_up_by(with(running("proxy"), starting)),
+            judged: "waiting | container `proxy`: it runs, and has not passed its start-up probe",
+        },
+        Row {
+            name: "runs, and holds up nobody",
+            pod: held_up_by(with(with(running("proxy"), before()), json!({"started": true}))),
             judged: "waiting | PodInitializing",
+        },
+        Row {
+            name: "first try for its image",
+            pod: held_up_by(waiting("proxy", "ErrImagePull", Some("no"))),
+            judged: "waiting | container `proxy`: ErrImagePull: no",
+        },
+        Row {
+            name: "its image is not there",
+            pod: held_up_by(waiting("proxy", "ImagePullBackOff", Some("no"))),
+            judged: "failed ImagePull (System) _.._ delete | the image of the container `proxy` cannot be had: \
+                     ImagePullBackOff: no; check its name, and the node's right to pull it",
+        },
+        Row {
+            name: "first try for the image of a container beside the program",
+            pod: pending(json!([
+                waiting("agent", "ErrImagePull", Some("no")),
+                waiting("main", "ContainerCreating", None),
+            ])),
+            judged: "waiting | container `agent`: ErrImagePull: no",
+        },
+        Row {
+            name: "the image of a container beside the program is not there",
+            pod: pending(json!([
+                waiting("agent", "ImagePullBackOff", Some("no")),
+                waiting("main", "ContainerCreating", None),
+            ])),
+            judged: "failed ImagePull (System) _.._ delete | the image of the container `agent` cannot be had: \
+                     ImagePullBackOff: no; check its name, and the node's right to pull it",
         },
     ]);
 }

@@ -137,11 +137,11 @@ fn who_stands_in_line_is_told_who_holds_what_and_how_many_come_before() {
 
 #[test]
 fn every_wait_for_a_cluster_is_a_sentence() {
-    let pod = |node: &str, init_container: &str, reason: &str, message: &str| {
+    let pod = |node: &str, container: &str, reason: &str, message: &str| {
         let [namespace, name] = ["jobs", "fit-0a1b"].map(str::to_owned);
-        let [node, init_container, reason, message] =
-            [node, init_container, reason, message].map(str::to_owned);
-        Cause::Pod(v1::PodWait { namespace, name, node, init_container, reason, message })
+        let [node, container, reason, message] =
+            [node, container, reason, message].map(str::to_owned);
+        Cause::Pod(v1::PodWait { namespace, name, node, container, reason, message })
     };
     let live_pods = |namespace: &str, share, live| {
         let namespace = namespace.to_owned();

@@ -48,14 +48,14 @@ fn sentence(wait: &v1::Wait) -> Option<String> {
 }
 
 fn of_pod(cluster: &str, pod: &v1::PodWait) -> String {
-    let v1::PodWait { namespace, name, node, init_container, reason, message } = pod;
+    let v1::PodWait { namespace, name, node, container, reason, message } = pod;
     let place = match node.as_str() {
         "" => "exists".to_owned(),
         node => format!("is on node `{node}`"),
     };
-    let container = match init_container.as_str() {
+    let container = match container.as_str() {
         "" => String::new(),
-        name => format!("init container `{name}`: "),
+        name => format!("container `{name}`: "),
     };
     let why = match (reason.as_str(), message.as_str()) {
         ("", "") => "the cluster does not say why",

@@ -81,7 +81,7 @@ const GOOD: &str = r#"
 type Bad = (&'static str, &'static str, &'static str, &'static str);
 
 /// Steps that fail, each in a way of its own.
-const BAD: [Bad; 12] = [
+const BAD: [Bad; 13] = [
     (
         "exits",
         r#"{run: "echo sorry > /dev/termination-log; exit 3"}"#,
@@ -140,6 +140,15 @@ const BAD: [Bad; 12] = [
         r#"{run: "trap 'exit 0' TERM; while :; do sleep 0.1; done", timeout: 2s}"#,
         "Timeout",
         "",
+    ),
+    (
+        "held-up",
+        r#"{command: ["true"], startup_timeout: 6s, termination_grace: 1s, pod: {sidecars:
+        [{name: proxy, image: "{{ image }}", imagePullPolicy: Never,
+          command: [sh, -c, echo no such flag > /dev/termination-log; exit 1],
+          startupProbe: {exec: {command: ["false"]}, periodSeconds: 1, failureThreshold: 100}}]}}"#,
+        "StartupTimeout",
+        "with exit code 1: no such flag",
     ),
 ];
 

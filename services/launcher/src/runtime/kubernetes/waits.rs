@@ -227,12 +227,12 @@ impl Shared {
             return Some(self.wait(None, Cause::Pod(told)));
         };
         let pod = read.filter(|pod| matches!(judge(pod), Judgement::Waiting { .. }))?;
-        let PodWait { since, init_container, reason, message } = wait(&pod);
+        let PodWait { since, container, reason, message } = wait(&pod);
         let told = v1::PodWait {
             namespace,
             name,
             node: pod.spec.node_name.clone().unwrap_or_default(),
-            init_container: init_container.unwrap_or_default().to_owned(),
+            container: container.unwrap_or_default().to_owned(),
             reason: cut(reason.unwrap_or_default()),
             message: cut(&message.unwrap_or_default()),
         };
