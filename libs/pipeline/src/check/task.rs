@@ -45,6 +45,7 @@ pub(super) fn check<'a>(task: &'a v1::Task, scope: &Scope<'a, '_>, check: &mut S
         text(check, scope, format_args!("task.args[{at}]"), word, limits::TEXT_BYTES);
     }
     text(check, scope, format_args!("task.working_dir"), &task.working_dir, limits::PATH_BYTES);
+    check_working_dir(task, check);
     check_env(&task.env, scope, check);
     pod::check(task, scope, check);
     cache::check(task, scope, check);
@@ -63,6 +64,22 @@ pub(super) fn check<'a>(task: &'a v1::Task, scope: &Scope<'a, '_>, check: &mut S
             format_args!(
                 "has {bytes} bytes of command and environment, and {} are the most; pass large data by file",
                 limits::TASK_BYTES
+            ),
+        );
+    }
+}
+
+/// Who knows a base directory has put it before a relative path; runtimes of containers take none that is relative still.
+fn check_working_dir(task: &v1::Task, check: &mut StepCheck<'_, '_>) {
+    let dir = &*task.working_dir;
+    let is_relative = !dir.is_empty() && !dir.starts_with('/') && !dir.starts_with("${{");
+    if is_relative && !task.image.is_empty() {
+        check.add(
+            ViolationReason::InvalidText,
+            format_args!("task.working_dir"),
+            format_args!(
+                "{} is relative, and there is no base directory that a container could have; begin it with `/`",
+                quote(dir)
             ),
         );
     }

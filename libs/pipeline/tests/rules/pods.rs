@@ -63,6 +63,23 @@ fn an_image_runs_its_own_program_and_nothing_else_does_without_a_command() {
 }
 
 #[test]
+fn a_container_starts_in_a_directory_that_is_relative_to_nothing() {
+    let starts_in = |dir: &str, image: &str| {
+        let mut step = step("a");
+        let Some(Work::Task(task)) = &mut step.work else { unreachable!() };
+        (task.working_dir, task.image) = (dir.to_owned(), image.to_owned());
+        check(&pipeline(vec![step]))
+    };
+    for (dir, image) in [("src", ""), ("/src", "x"), ("", "x"), ("${{ run.id }}", "x")] {
+        assert_eq!(starts_in(dir, image), Ok(()), "{dir} {image}");
+    }
+    refused_task(
+        |task| (task.working_dir, task.image) = ("src".to_owned(), "x".to_owned()),
+        &[("INVALID_TEXT", "steps[1].task.working_dir")],
+    );
+}
+
+#[test]
 fn a_variable_has_a_value_or_a_secret() {
     let variable = |value: &str, name: &str| v1::EnvVar {
         name: "A".into(),
