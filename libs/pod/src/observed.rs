@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use windlass_engine::{output::AttemptRef, record::StepIndex, time::Timestamp};
 use windlass_proto::id::RunId;
 
-use crate::label;
+use crate::{label, manifest};
 
 /// A pod as it was last seen. Clients of Kubernetes list and watch it like any resource, as `pods`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -176,6 +176,16 @@ impl ObservedPod {
         let attempt = self.label(label::ATTEMPT)?.parse().ok()?;
         let shard = self.label(label::SHARD)?.parse().ok()?;
         Some(PodKey { run, attempt: AttemptRef { step, attempt }, shard })
+    }
+
+    /// The same of a pod of an installation whose name says so, too: labels are copied and changed by hand, and the name of a pod
+    /// is its attempt's alone.
+    pub fn key_by_name(&self, installation: &str) -> Option<PodKey> {
+        let key = self.key()?;
+        let name = self.metadata.name.as_deref()?;
+        let AttemptRef { step, attempt } = key.attempt;
+        manifest::is_name_of(name, installation, &key.run.to_string(), step.0, attempt)
+            .then_some(key)
     }
 
     /// The value of a label.

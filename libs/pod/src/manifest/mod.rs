@@ -16,7 +16,7 @@ use k8s_openapi::{
 use windlass_proto::v1;
 
 pub use identity::label_value;
-pub use name::name;
+pub use name::{is_name_of, name};
 
 use crate::settings::{ALWAYS, Parts, Problems, STEP_IMAGE, parts};
 

@@ -25,6 +25,30 @@ pub fn name(
     attempt: u32,
     readable: &str,
 ) -> String {
+    let digest = digest(installation, run, step_index, attempt);
+    let start: String = readable.chars().take(PREFIX_CHARS).map(lawful).collect();
+    let start = match start.trim_matches('-') {
+        "" => NAMELESS,
+        start => start,
+    };
+    format!("{start}-{digest}")
+}
+
+/// Whether a name is that of an attempt's pod, whatever is readable of it.
+pub fn is_name_of(
+    name: &str,
+    installation: &str,
+    run: &str,
+    step_index: u32,
+    attempt: u32,
+) -> bool {
+    // There is no `-` in a digest.
+    let end = name.rsplit_once('-').map(|(_, end)| end);
+    end.is_some_and(|end| end == digest(installation, run, step_index, attempt))
+}
+
+/// By which an attempt's pod is told from all others. Lower-case letters and digits.
+fn digest(installation: &str, run: &str, step_index: u32, attempt: u32) -> String {
     let mut hash = Sha256::new();
     for text in [installation, run] {
         hash.update((text.len() as u64).to_be_bytes());
@@ -32,14 +56,7 @@ pub fn name(
     }
     hash.update(step_index.to_be_bytes());
     hash.update(attempt.to_be_bytes());
-    // Lower-case letters and digits.
-    let digest = BASE32_DNSSEC.encode(&hash.finalize()[..DIGEST_BYTES]);
-    let start: String = readable.chars().take(PREFIX_CHARS).map(lawful).collect();
-    let start = match start.trim_matches('-') {
-        "" => NAMELESS,
-        start => start,
-    };
-    format!("{start}-{digest}")
+    BASE32_DNSSEC.encode(&hash.finalize()[..DIGEST_BYTES])
 }
 
 fn lawful(character: char) -> char {

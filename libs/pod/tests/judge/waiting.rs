@@ -89,10 +89,7 @@ fn what_a_pod_waits_for_is_told_in_parts_and_since_when_it_has_a_node_or_has_non
     );
     let placed = read(with(placed, scheduled("True")));
     let (reason, message) = (Some("ErrImagePull"), Some("no".into()));
-    assert_eq!(
-        wait(&placed),
-        PodWait { container: Some("fetch"), reason, message, ..expected }
-    );
+    assert_eq!(wait(&placed), PodWait { container: Some("fetch"), reason, message, ..expected });
     assert_eq!(wait(&read(json!({}))), PodWait::default());
 }
 

@@ -99,6 +99,7 @@ async fn a_cancelled_run_leaves_no_pod_and_ends_when_the_last_is_gone() {
     assert_eq!((record.state, cancelled), (RunState::Cancelled, 8));
     ground.until_no_pods().await;
     ground.assert_started_at_most_once(run);
+    assert_eq!(ground.gate.calls().of(Verb::Get, "pods"), 0, "what is deleted is not looked for");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ mod budget;
 mod explain;
 mod faults;
 mod hands;
+mod labels;
 mod life;
 mod limits;
 mod nodes;

@@ -7,13 +7,14 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Error,
     api::{DeleteParams, ListParams, Preconditions},
-    core::PartialObjectMeta,
+    core::{ObjectMeta, PartialObjectMeta},
 };
 use tokio::time::timeout;
-use windlass_pod::{label, observed::ObservedPod};
+use windlass_pod::{label, manifest, observed::ObservedPod};
 use windlass_proto::id::RunId;
 
 use super::refusal::{self, Refusal};
+use crate::runtime::AttemptKey;
 
 /// How long an answer may take. What was asked may have been done all the same.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
@@ -29,7 +30,7 @@ const FIELD_MANAGER: &str = "windlass-launcher";
 pub(super) enum ApiError {
     #[error("no answer from the API server within {} s", ANSWER.as_secs())]
     Late,
-    #[error("{0}")]
+    #[error("{}", windlass_cluster::told(.0))]
     Client(#[from] Error),
 }
 
@@ -41,6 +42,14 @@ impl ApiError {
                 matches!(refusal::of_status(status), Refusal::Busy { .. })
             }
             Self::Late | Self::Client(_) => true,
+        }
+    }
+
+    /// The code of the API server's answer; none where there was no answer.
+    pub(super) fn code(&self) -> Option<u16> {
+        match self {
+            Self::Client(Error::Api(status)) => Some(status.code),
+            Self::Late | Self::Client(_) => None,
         }
     }
 }
@@ -86,8 +95,17 @@ impl PodApi {
         format!("{},{} in ({})", self.ours(), label::SHARD, shards.join(","))
     }
 
+    /// Whether a pod has the labels by which [`of_shards`](Self::of_shards) selects.
+    pub(super) fn is_of_shards(&self, pod: &ObservedPod, shards: &BTreeSet<u32>) -> bool {
+        let installation = manifest::label_value(&self.installation);
+        let shard = pod.label(label::SHARD).and_then(|text| text.parse().ok());
+        pod.label(label::MANAGED_BY) == Some(label::MANAGER)
+            && pod.label(label::INSTALLATION) == Some(&*installation)
+            && shard.is_some_and(|shard| shards.contains(&shard))
+    }
+
     fn ours(&self) -> String {
-        let installation = windlass_pod::manifest::label_value(&self.installation);
+        let installation = manifest::label_value(&self.installation);
         format!("{}={},{}={installation}", label::MANAGED_BY, label::MANAGER, label::INSTALLATION)
     }
 
@@ -109,7 +127,7 @@ impl PodApi {
         match answer(self.client.request_text(request)).await {
             Ok(_) => Ok(()),
             Err(ApiError::Client(Error::Api(status))) => Err(refusal::of_status(&status)),
-            Err(error) => Err(busy(with_causes(&error))),
+            Err(error) => Err(busy(error.to_string())),
         }
     }
 
@@ -165,14 +183,15 @@ impl PodApi {
         }
     }
 
-    /// The pods of some steps of a run, wherever they are watched, as they are at this moment.
+    /// The pods of some attempts of a run, wherever they are watched, as they are at this moment. Their names say which they are.
     pub(super) async fn find(
         &self,
         namespace: &str,
         run: RunId,
-        steps: &BTreeSet<u32>,
+        keys: &BTreeSet<AttemptKey>,
     ) -> Result<Vec<Found>, ApiError> {
         let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(self.client.clone(), namespace);
+        let steps: BTreeSet<u32> = keys.iter().map(|key| key.step).collect();
         let steps: Vec<String> = steps.iter().map(u32::to_string).collect();
         let labels = format!(
             "{},{}={run},{} in ({})",
@@ -183,38 +202,27 @@ impl PodApi {
         );
         let params = ListParams::default().labels(&labels);
         let list = answer(pods.list(&params)).await?;
-        Ok(list.items.into_iter().filter_map(|pod| found(namespace, pod)).collect())
+        let found = |pod: PartialObjectMeta<Pod>| {
+            let ObjectMeta { name, uid, .. } = pod.metadata;
+            let name = name?;
+            let run = run.to_string();
+            let key = keys.iter().find(|key| {
+                manifest::is_name_of(&name, &self.installation, &run, key.step, key.attempt)
+            })?;
+            Some(Found {
+                step: key.step,
+                attempt: key.attempt,
+                namespace: namespace.to_owned(),
+                name,
+                uid: uid.unwrap_or_default(),
+                has_ended: false,
+            })
+        };
+        Ok(list.items.into_iter().filter_map(found).collect())
     }
-}
-
-/// What an error says, and what was behind it, where it does not say that itself: such as that a connection was refused.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Waits for an answer, and not for ever.
 async fn answer<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
     Ok(timeout(ANSWER, asked).await.map_err(|_| ApiError::Late)??)
-}
-
-fn found(namespace: &str, pod: PartialObjectMeta<Pod>) -> Option<Found> {
-    let labels = pod.metadata.labels.unwrap_or_default();
-    let number = |label: &str| labels.get(label).and_then(|text| text.parse().ok());
-    Some(Found {
-        step: number(label::STEP_INDEX)?,
-        attempt: number(label::ATTEMPT)?,
-        namespace: namespace.to_owned(),
-        name: pod.metadata.name?,
-        uid: pod.metadata.uid.unwrap_or_default(),
-        has_ended: false,
-    })
 }

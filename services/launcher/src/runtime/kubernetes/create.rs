@@ -8,7 +8,7 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Pod;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tracing::{info, warn};
 use windlass_engine::{
     event::{AttemptPhase, AttemptReport},
@@ -41,6 +41,8 @@ enum Placed {
     Full,
     /// Others have to do something first: it is not tried any more by this command.
     NotNow,
+    /// Nowhere: nobody could watch it, for this reason.
+    Unwatched(String),
 }
 
 /// What came of one try.
@@ -84,6 +86,14 @@ impl Shared {
                 Placed::At(place) => place,
                 Placed::Known => return true,
                 Placed::Full | Placed::NotNow => return false,
+                Placed::Unwatched(_) if Instant::now() + WAIT_FOR_MISSING < deadline => {
+                    sleep(WAIT_FOR_MISSING).await;
+                    continue;
+                }
+                Placed::Unwatched(message) => {
+                    self.fail(key, FailureReason::LaunchFailed, message);
+                    return true;
+                }
             };
             match self.try_create(key, &pod, place, deadline).await {
                 Tried::Done => return true,
@@ -168,6 +178,12 @@ impl Shared {
         }
         if !self.budget().launching {
             return Placed::NotNow;
+        }
+        if let Some(why) = state.refused.get(namespace) {
+            return Placed::Unwatched(format!(
+                "the launcher may not watch pods in namespace {namespace}, and creates none there: {why}; see what `windlass cluster check {}` says",
+                self.config.cluster
+            ));
         }
         let limits = self.limits();
         let open = self.open_shards(&state);

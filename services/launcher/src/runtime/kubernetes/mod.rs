@@ -21,6 +21,7 @@
 //! Never inside: the store, the bus, and what schedulers think of an attempt.
 
 mod api;
+mod backoff;
 mod budget;
 mod capacity;
 mod create;
@@ -31,6 +32,7 @@ mod quotas;
 mod refusal;
 mod remove;
 mod seek;
+mod settle;
 mod waits;
 mod watch;
 
@@ -43,12 +45,13 @@ use std::{
 use async_trait::async_trait;
 use futures::future;
 use kube::Client;
-use tokio::sync::{Notify, mpsc, watch as latest};
+use tokio::sync::{Notify, Semaphore, mpsc, watch as latest};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
 use windlass_proto::{holder, id::RunId};
+use windlass_service::recurring::Recurring;
 
 pub use self::budget::Budget;
 use self::{
@@ -57,6 +60,7 @@ use self::{
     pace::Pace,
     pods::{Act, Pods},
     quotas::Quotas,
+    remove::Rests,
 };
 use super::{AttemptKey, AttemptSpec, Report, ReportSender, Runtime, Shards, Waits};
 use crate::clock;
@@ -80,6 +84,9 @@ const WAITING: usize = 512;
 
 /// The most commands that are carried out at once: the attempts that they name are counted apart.
 const COMMANDS: usize = 64;
+
+/// The most pods that are looked at at once since nobody saw what became of them.
+const LOOKS: usize = 16;
 
 /// What a [`KubernetesRuntime`] needs to know, and does not change: the rest is its [`Budget`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +131,8 @@ struct Shared {
     freed: Notify,
     /// Rings when somebody who waits to send a create may look again.
     turn: Notify,
+    /// How many pods may be looked at, each with a request, at once.
+    looks: Semaphore,
     /// What is looked for.
     sought: mpsc::UnboundedSender<seek::Sought>,
     tasks: TaskTracker,
@@ -141,6 +150,14 @@ struct State {
     waits: waits::Remembered,
     /// The shards whose pods were listed, by namespace: only there is known how many live.
     listed: BTreeMap<String, BTreeSet<u32>>,
+    /// The namespaces whose pods this launcher may not watch, and why: none is created there.
+    refused: BTreeMap<String, String>,
+    /// Where pods that have ended cannot be removed.
+    rests: Rests,
+    /// Pods that are no attempt's, although their labels say so.
+    strangers: Recurring,
+    /// What goes wrong with requests about single pods.
+    troubles: Recurring,
     /// Requests that create pods and are under way.
     in_flight: usize,
     /// Attempts that were taken and do not exist yet.
@@ -160,17 +177,19 @@ impl KubernetesRuntime {
         let (sought, seeking) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let holder = holder::of_cluster(&config.cluster);
+        let state = State { pods: Pods::of(&config.installation), ..State::default() };
         let shared = Arc::new(Shared {
             api: PodApi::new(client, config.installation.clone()),
             config,
             budget: latest::Sender::new(budget),
             reports,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             held: latest::Sender::default(),
             room: latest::Sender::default(),
             answered: Notify::new(),
             freed: Notify::new(),
             turn: Notify::new(),
+            looks: Semaphore::new(LOOKS),
             sought,
             tasks: TaskTracker::new(),
             stop: stop.clone(),
@@ -216,7 +235,13 @@ impl Shared {
                 Act::Tell(report) => self.tell(report),
                 Act::Delete(found) => {
                     let shared = self.clone();
-                    self.spawn(async move { shared.delete(&found).await });
+                    self.spawn(async move {
+                        shared.delete(&found).await;
+                    });
+                }
+                Act::Settle(vanished) => {
+                    let shared = self.clone();
+                    self.spawn(async move { shared.settle(vanished).await });
                 }
             }
         }
@@ -230,10 +255,15 @@ impl Shared {
         usize::try_from(part).unwrap_or(usize::MAX).max(usize::from(held > 0))
     }
 
-    /// The shards in which pods may be created: they are held, and all pods in them are known.
+    /// The shards in which pods may be created: they are held, and all pods in them are known, but for those in namespaces that
+    /// this launcher may not watch. None where it may watch no namespace.
     fn open_shards(&self, state: &State) -> BTreeSet<u32> {
         let mut open = self.held.borrow().clone();
-        for namespace in self.config.namespaces() {
+        let is_refused = |namespace: &&str| state.refused.contains_key(*namespace);
+        if self.config.namespaces().all(|namespace| is_refused(&namespace)) {
+            open.clear();
+        }
+        for namespace in self.config.namespaces().filter(|it| !is_refused(it)) {
             match state.listed.get(namespace) {
                 Some(listed) => open.retain(|shard| listed.contains(shard)),
                 None => open.clear(),
@@ -364,7 +394,7 @@ impl Shards for KubernetesRuntime {
 
 /// Judges a pod that is not looked after here, and tells what is known of it.
 fn tell_once(shared: &Arc<Shared>, pod: &windlass_pod::observed::ObservedPod) {
-    let mut once = Pods::default();
+    let mut once = Pods::of(&shared.config.installation);
     if let Some((_, acts)) = once.seen(pod, clock::now(), Instant::now()) {
         shared.act(acts);
     }

@@ -1,5 +1,8 @@
 //! The pods that a launcher looks after: what was seen of each, what was told, and what follows from what is seen next. No I/O.
 //!
+//! A pod is its attempt's by its name. Labels are only believed where they fit it: people copy pods, labels and all, and change
+//! labels by hand.
+//!
 //! **Invariant:** of each pod at most one end is told, and the first that is told is the true one: what a status says later, once a
 //! pod was asked to go, may be the consequence of that.
 
@@ -10,19 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use windlass_engine::{
-    event::AttemptPhase,
-    reason::{Failure, FailureReason},
-    time::Timestamp,
-};
+use windlass_engine::{event::AttemptPhase, time::Timestamp};
 use windlass_pod::{
-    judge::{judge, judge_gone},
-    observed::ObservedPod,
+    judge::judge,
+    observed::{ObservedPod, PodKey},
 };
 use windlass_proto::id::RunId;
 
-pub(super) use self::stage::Act;
-use self::stage::{Pod, Stage, advance, end, found, is_dead_now, keep, report};
+pub(super) use self::stage::{Act, Vanished, is_dead_now};
+use self::stage::{
+    DELETED_UNSEEN, Pod, RELABELLED, Stage, advance, end_of_gone, found, is_ending, lost, report,
+};
 use super::{NEVER_AFTER, api::Found, capacity::Living};
 use crate::runtime::{AttemptKey, Report};
 
@@ -56,13 +57,28 @@ pub(super) enum Unstarted {
 /// The pods of a launcher's shards.
 #[derive(Debug, Default)]
 pub(super) struct Pods {
+    installation: String,
     pods: HashMap<AttemptKey, Pod>,
     living: Living,
     /// Pods that are gone, and since when: none of them is created again by a create that is late.
     gone: HashMap<AttemptKey, Instant>,
 }
 
+/// What became of a pod whose end nobody has seen.
+#[derive(Debug)]
+pub(super) enum Unseen {
+    /// It is gone. This was seen of it last, where it was seen to leave.
+    Gone(Option<Box<ObservedPod>>),
+    /// It was there still and had not ended, but with other labels, by which nobody watches it. It was ended, and is gone now.
+    Relabelled,
+}
+
 impl Pods {
+    /// No pods yet, of an installation.
+    pub(super) fn of(installation: &str) -> Self {
+        Self { installation: installation.to_owned(), ..Self::default() }
+    }
+
     /// How many live.
     pub(super) fn living(&self) -> &Living {
         &self.living
@@ -110,14 +126,14 @@ impl Pods {
         }
     }
 
-    /// A pod was seen as it is now.
+    /// A pod was seen as it is now. None where it is no attempt's, whatever its labels say.
     pub(super) fn seen(
         &mut self,
         observed: &ObservedPod,
         now: Timestamp,
         at: Instant,
     ) -> Option<(AttemptKey, Vec<Act>)> {
-        let (key, shard) = key(observed)?;
+        let (key, shard) = self.whose(observed)?;
         let judgement = judge(observed);
         let pod = self.pods.entry(key).or_insert_with(|| {
             let namespace = observed.metadata.namespace.clone().unwrap_or_default();
@@ -129,6 +145,7 @@ impl Pods {
             pod.uid = observed.metadata.uid.clone().unwrap_or_default().into();
         }
         pod.created_at = pod.created_at.or_else(|| observed.created_at());
+        (pod.is_ending, pod.is_settling) = (is_ending(observed), false);
         let was_living = pod.is_living();
         if pod.shard != shard {
             // It was there already, made by another launcher, when it was to be created here.
@@ -148,31 +165,65 @@ impl Pods {
         Some((key, acts))
     }
 
-    /// A pod is gone; this was seen of it last.
+    /// A pod is watched no more; this was seen of it last. It is gone, unless nothing says that it was to end: then somebody may
+    /// have changed its labels, and it is to be found out.
     pub(super) fn gone(&mut self, last: &ObservedPod, now: Timestamp, at: Instant) -> Vec<Act> {
-        let Some((key, _)) = key(last) else { return Vec::new() };
+        let Some((key, _)) = self.whose(last) else { return Vec::new() };
         let uid = last.metadata.uid.as_deref().unwrap_or_default();
-        let Some(pod) = self.pods.get(&key).filter(|pod| pod.uid.is_empty() || *pod.uid == *uid)
-        else {
+        let known = self.pods.get_mut(&key);
+        let Some(pod) = known.filter(|pod| pod.uid.is_empty() || *pod.uid == *uid) else {
             return Vec::new();
         };
         let act = match &pod.stage {
             Stage::Over { .. } => None,
+            _ if !is_ending(last) => {
+                pod.uid = uid.into();
+                return pod.vanished(key, Some(last)).into_iter().collect();
+            }
             Stage::Going(report) => Some(Act::Tell((**report).clone())),
             Stage::Creating | Stage::Waiting(_) | Stage::Running => {
-                let (phase, started_at, ended_at) = end(judge_gone(last), &pod.stage);
-                let mut report = report(key, phase, pod, keep(last));
-                report.report.started_at = started_at.or(pod.started_at);
-                report.report.ended_at = Some(ended_at.unwrap_or(now));
-                Some(Act::Tell(report))
+                Some(Act::Tell(end_of_gone(key, pod, last, now)))
             }
         };
         self.bury(key, at);
         act.into_iter().collect()
     }
 
+    /// Whether it is still to be found out what became of a pod.
+    pub(super) fn is_settling(&self, vanished: &Vanished) -> bool {
+        let pod = self.pods.get(&vanished.key);
+        pod.is_some_and(|pod| pod.is_settling && *pod.uid == *vanished.found.uid)
+    }
+
+    /// The pod is watched again, and what becomes of it will be seen.
+    pub(super) fn is_back(&mut self, key: AttemptKey) {
+        if let Some(pod) = self.pods.get_mut(&key) {
+            pod.is_settling = false;
+        }
+    }
+
+    /// It was found out what became of a pod.
+    pub(super) fn settled(
+        &mut self,
+        key: AttemptKey,
+        unseen: Unseen,
+        now: Timestamp,
+        at: Instant,
+    ) -> Vec<Act> {
+        let Some(pod) = self.pods.get_mut(&key) else { return Vec::new() };
+        let act = match (&pod.stage, unseen) {
+            (Stage::Over { .. }, _) => None,
+            (Stage::Going(report), _) => Some(Act::Tell((**report).clone())),
+            (_, Unseen::Gone(Some(last))) => Some(Act::Tell(end_of_gone(key, pod, &last, now))),
+            (_, Unseen::Gone(None)) => Some(Act::Tell(lost(key, pod, DELETED_UNSEEN, now))),
+            (_, Unseen::Relabelled) => Some(Act::Tell(lost(key, pod, RELABELLED, now))),
+        };
+        self.bury(key, at);
+        act.into_iter().collect()
+    }
+
     /// A list of a namespace's pods does not have these, and it was begun after they were seen: they are gone, and how they ended
-    /// nobody has seen.
+    /// nobody has seen. Of those that nothing said were to end, that is to be found out.
     pub(super) fn unlisted(
         &mut self,
         namespace: &str,
@@ -183,22 +234,19 @@ impl Pods {
     ) -> Vec<Act> {
         let mut acts = Vec::new();
         for key in known.difference(listed) {
-            let Some(pod) = self.pods.get(key).filter(|pod| *pod.namespace == *namespace) else {
+            let known = self.pods.get_mut(key);
+            let Some(pod) = known.filter(|pod| *pod.namespace == *namespace) else {
                 continue;
             };
             match &pod.stage {
                 Stage::Over { .. } => {}
+                _ if !pod.is_ending => {
+                    acts.extend(pod.vanished(*key, None));
+                    continue;
+                }
                 Stage::Going(report) => acts.push(Act::Tell((**report).clone())),
                 Stage::Creating | Stage::Waiting(_) | Stage::Running => {
-                    let failure = Failure {
-                        reason: FailureReason::Lost,
-                        message: "the pod is gone, and while it went nobody was watching; the API server's audit log says who deleted it".to_owned(),
-                        exit_code: None,
-                        signal: None,
-                    };
-                    let mut report = report(*key, AttemptPhase::Failed(failure), pod, None);
-                    report.report.ended_at = Some(now);
-                    acts.push(Act::Tell(report));
+                    acts.push(Act::Tell(lost(*key, pod, DELETED_UNSEEN, now)));
                 }
             }
             self.bury(*key, at);
@@ -342,6 +390,21 @@ impl Pods {
         places
     }
 
+    /// Which attempt a pod is, and in which shard. One that is known stays what it is when its labels change; another one that
+    /// claims to be the same is not.
+    fn whose(&self, observed: &ObservedPod) -> Option<(AttemptKey, u32)> {
+        let is_here = |pod: &Pod| {
+            observed.metadata.name.as_deref() == Some(&*pod.name)
+                && observed.metadata.namespace.as_deref() == Some(&*pod.namespace)
+        };
+        let Some(PodKey { run, attempt, shard }) = observed.key_by_name(&self.installation) else {
+            let known = self.pods.iter().find(|(_, pod)| is_here(pod));
+            return known.map(|(key, pod)| (*key, pod.shard));
+        };
+        let key = AttemptKey { run, step: attempt.step.0, attempt: attempt.attempt };
+        self.pods.get(&key).is_none_or(is_here).then_some((key, shard))
+    }
+
     /// Remembers that a pod is gone.
     fn bury(&mut self, key: AttemptKey, at: Instant) {
         self.forget(key);
@@ -373,13 +436,6 @@ impl Retention {
     fn of(&self, has_succeeded: bool) -> (Duration, Option<u32>) {
         if has_succeeded { self.succeeded } else { self.failed }
     }
-}
-
-/// Which attempt a pod is, and in which shard.
-fn key(pod: &ObservedPod) -> Option<(AttemptKey, u32)> {
-    let key = pod.key()?;
-    let attempt = key.attempt;
-    Some((AttemptKey { run: key.run, step: attempt.step.0, attempt: attempt.attempt }, key.shard))
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::future;
 use tokio::{sync::mpsc, time::sleep};
 use tracing::warn;
 use windlass_engine::event::AttemptPhase;
+use windlass_pod::observed::ObservedPod;
 use windlass_proto::id::RunId;
 
 use super::{
@@ -83,17 +84,20 @@ async fn look_in_run(
         }
         is_elsewhere
     });
+    let mut is_certain = true;
     for namespace in shared.config.namespaces() {
         if sought.is_empty() {
             break;
         }
-        let steps: BTreeSet<u32> = sought.iter().map(|(key, _)| key.step).collect();
-        let found = match shared.api.find(namespace, run, &steps).await {
+        let keys: BTreeSet<AttemptKey> = sought.iter().map(|(key, _)| *key).collect();
+        let found = match shared.api.find(namespace, run, &keys).await {
             Ok(found) => found,
+            // What is not there has no pods.
+            Err(error) if error.code() == Some(404) => continue,
             Err(error) => {
-                // Nothing may be concluded; schedulers ask again.
-                warn!(%run, %error, "pods are not found");
-                return BTreeSet::new();
+                shared.complain(namespace, &error, "pods are not found");
+                is_certain = false;
+                continue;
             }
         };
         for found in found {
@@ -105,7 +109,8 @@ async fn look_in_run(
             }
         }
     }
-    sought
+    // Otherwise nothing may be concluded of what was not found; schedulers ask again.
+    if is_certain { sought } else { BTreeSet::new() }
 }
 
 impl Shared {
@@ -125,7 +130,9 @@ impl Shared {
                 (Purpose::Stop, Some(report)) if report.report.ended_at.is_some() => {
                     shared.tell(report);
                 }
-                (Purpose::Stop, _) => shared.delete(&found).await,
+                (Purpose::Stop, _) => {
+                    shared.delete(&found).await;
+                }
             }
         });
     }
@@ -137,20 +144,42 @@ impl Shared {
         }
     }
 
-    /// Has a pod end and removed. Whoever watches it sees it go.
-    pub(super) async fn delete(&self, found: &Found) {
-        for _ in 0..TRIES {
-            match self.api.delete(found).await {
-                Ok(()) => return,
-                Err(error) if error.is_busy() => sleep(PAUSE).await,
-                Err(error) => return complain(found, &error),
-            }
-        }
-        complain(found, &ApiError::Late);
+    /// A pod as it is now, of which nobody knows. Few are looked at at once.
+    pub(super) async fn look_up(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<ObservedPod>, ApiError> {
+        let _turn = self.looks.acquire().await;
+        self.api.get(namespace, name).await
     }
-}
 
-fn complain(found: &Found, error: &ApiError) {
-    let Found { namespace, name, .. } = found;
-    warn!(namespace, name, %error, "a pod is not removed");
+    /// Has a pod end and removed. Whoever watches it sees it go. False where the API server does not do it.
+    pub(super) async fn delete(&self, found: &Found) -> bool {
+        let mut error = ApiError::Late;
+        for _ in 0..TRIES {
+            error = match self.api.delete(found).await {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            if !error.is_busy() {
+                break;
+            }
+            sleep(PAUSE).await;
+        }
+        self.complain(&found.namespace, &error, "a pod is not removed");
+        false
+    }
+
+    /// Writes into the log what goes wrong with pods of a namespace: again and again, for as long as its cause lasts.
+    pub(super) fn complain(&self, namespace: &str, error: &ApiError, what: &str) {
+        // The server names the pod, and there may be many.
+        let cause = match error.code() {
+            Some(code) => format!("{namespace}, {what}: {code}"),
+            None => format!("{namespace}, {what}: {error}"),
+        };
+        if let Some(untold) = self.state().troubles.came(&cause, Instant::now().into()) {
+            warn!(namespace, %error, untold, "{what}");
+        }
+    }
 }

@@ -248,11 +248,11 @@ impl Shared {
     }
 
     /// Pods of a namespace are not watched. Where they are not even listed, none is created.
-    pub(super) fn not_watched(&self, namespace: &str, error: &watcher::Error) {
+    pub(super) fn not_watched(&self, namespace: &str, error: &watcher::Error, words: &str) {
         let mut state = self.state();
         if !state.listed.contains_key(namespace) {
             let now = Instant::now();
-            state.waits.trouble_came(code(error), &api::with_causes(error), now, now);
+            state.waits.trouble_came(code(error), words, now, now);
         }
     }
 }

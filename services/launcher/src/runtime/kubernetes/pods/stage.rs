@@ -4,14 +4,25 @@ use std::time::Instant;
 
 use windlass_engine::{
     event::{AttemptPhase, AttemptReport},
-    reason::FailureReason,
+    reason::{Failure, FailureReason},
     record::StepIndex,
     time::Timestamp,
 };
-use windlass_pod::{judge::Judgement, label, observed::ObservedPod};
+use windlass_pod::{
+    judge::{Judgement, judge_gone},
+    label,
+    observed::ObservedPod,
+};
 
 use super::super::api::Found;
 use crate::runtime::{AttemptKey, KeepResult, Report};
+
+/// What is told of a pod that was deleted while nobody looked.
+pub(super) const DELETED_UNSEEN: &str = "the pod is gone, and while it went nobody was watching; the API server's audit log says who deleted it";
+
+/// What is told of a pod whose labels were changed.
+pub(super) const RELABELLED: &str = "somebody changed the labels by which launchers watch the pod, so that its end would not have been seen: it was deleted; \
+    leave labels that begin with `windlass.dev/` as they are, and see the API server's audit log for who changed them";
 
 /// What follows from what was seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +31,17 @@ pub(in super::super) enum Act {
     Tell(Report),
     /// Have the pod removed.
     Delete(Found),
+    /// Find out what became of the pod.
+    Settle(Vanished),
+}
+
+/// A pod that is watched no more, although nothing that was seen of it says that it ends.
+#[derive(Debug, Clone, PartialEq)]
+pub(in super::super) struct Vanished {
+    pub(in super::super) key: AttemptKey,
+    pub(in super::super) found: Found,
+    /// What was seen of it last, where it was seen to leave.
+    pub(in super::super) last: Option<Box<ObservedPod>>,
 }
 
 /// How far a pod is.
@@ -55,6 +77,10 @@ pub(super) struct Pod {
     pub(super) known_since: Instant,
     pub(super) created_at: Option<Timestamp>,
     pub(super) started_at: Option<Timestamp>,
+    /// Whether it was being deleted, or had ended, when it was seen last.
+    pub(super) is_ending: bool,
+    /// Whether it is being found out what became of it.
+    pub(super) is_settling: bool,
     pub(super) stage: Stage,
 }
 
@@ -69,6 +95,8 @@ impl Pod {
             known_since: at,
             created_at: None,
             started_at: None,
+            is_ending: false,
+            is_settling: false,
             stage: Stage::Creating,
         }
     }
@@ -76,6 +104,13 @@ impl Pod {
     /// Whether something of it runs, or may.
     pub(super) fn is_living(&self) -> bool {
         !matches!(self.stage, Stage::Over { is_dead: true, .. })
+    }
+
+    /// Notes that it is watched no more. None where it is being found out already what became of it.
+    pub(super) fn vanished(&mut self, key: AttemptKey, last: Option<&ObservedPod>) -> Option<Act> {
+        let is_settling = std::mem::replace(&mut self.is_settling, true);
+        let last = last.cloned().map(Box::new);
+        (!is_settling).then(|| Act::Settle(Vanished { key, found: found(key, self), last }))
     }
 }
 
@@ -130,6 +165,33 @@ pub(super) fn advance(
     }
 }
 
+/// How a pod has ended that is gone, by what was seen of it last.
+pub(super) fn end_of_gone(
+    key: AttemptKey,
+    pod: &Pod,
+    last: &ObservedPod,
+    now: Timestamp,
+) -> Report {
+    let (phase, started_at, ended_at) = end(judge_gone(last), &pod.stage);
+    let mut report = report(key, phase, pod, keep(last));
+    report.report.started_at = started_at.or(pod.started_at);
+    report.report.ended_at = Some(ended_at.unwrap_or(now));
+    report
+}
+
+/// A pod whose end nobody has seen.
+pub(super) fn lost(key: AttemptKey, pod: &Pod, message: &str, now: Timestamp) -> Report {
+    let failure = Failure {
+        reason: FailureReason::Lost,
+        message: message.to_owned(),
+        exit_code: None,
+        signal: None,
+    };
+    let mut report = report(key, AttemptPhase::Failed(failure), pod, None);
+    report.report.ended_at = Some(now);
+    report
+}
+
 fn must_delete(judgement: &Judgement) -> bool {
     match judgement {
         Judgement::Succeeded { must_delete, .. } | Judgement::Failed { must_delete, .. } => {
@@ -145,7 +207,7 @@ fn not_before(earlier: Option<Timestamp>, time: Timestamp) -> Timestamp {
 }
 
 /// How an attempt has ended, and when it began and ended.
-pub(super) fn end(
+fn end(
     judgement: Judgement,
     stage: &Stage,
 ) -> (AttemptPhase, Option<Timestamp>, Option<Timestamp>) {
@@ -173,8 +235,13 @@ pub(super) fn end(
 }
 
 /// Whether nothing of the pod runs any more, or ever will.
-pub(super) fn is_dead_now(pod: &ObservedPod) -> bool {
+pub(in super::super) fn is_dead_now(pod: &ObservedPod) -> bool {
     matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed"))
+}
+
+/// Whether a pod ends, or has ended.
+pub(super) fn is_ending(pod: &ObservedPod) -> bool {
+    pod.is_being_deleted() || is_dead_now(pod)
 }
 
 pub(super) fn found(key: AttemptKey, pod: &Pod) -> Found {
@@ -207,7 +274,7 @@ pub(super) fn report(
 }
 
 /// How the result is to be kept, as the pod says.
-pub(super) fn keep(pod: &ObservedPod) -> Option<KeepResult> {
+fn keep(pod: &ObservedPod) -> Option<KeepResult> {
     let key = pod.annotation(label::CACHE_KEY)?;
     let key = data_encoding::HEXLOWER.decode(key.as_bytes()).ok()?.try_into().ok()?;
     Some(KeepResult { key, step: pod.annotation(label::STEP)?.to_owned() })

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
-use windlass_pod::label;
+use windlass_engine::reason::FailureReason;
+use windlass_pod::{label, manifest};
 
 use super::*;
 
@@ -9,15 +10,21 @@ fn attempt() -> AttemptKey {
     AttemptKey { run: "run_0123456789abcdefghijklmnop".parse().unwrap(), step: 4, attempt: 2 }
 }
 
+/// What a pod is called, as people name the step.
+fn named(readable: &str) -> String {
+    let AttemptKey { run, step, attempt } = attempt();
+    manifest::name("", &run.to_string(), step, attempt, readable)
+}
+
 fn place() -> Place {
-    Place { namespace: "work".into(), name: "fit-abc".into(), shard: 3 }
+    Place { namespace: "work".into(), name: named("fit"), shard: 3 }
 }
 
 /// The attempt's pod with a status.
 fn pod(uid: &str, status: &Value) -> ObservedPod {
     let pod = json!({
         "metadata": {
-            "name": "fit-abc",
+            "name": named("fit"),
             "namespace": "work",
             "uid": uid,
             "labels": {
@@ -32,6 +39,12 @@ fn pod(uid: &str, status: &Value) -> ObservedPod {
         "status": status,
     });
     serde_json::from_value(pod).unwrap()
+}
+
+/// The pod once its deletion was asked for.
+fn leaving(mut pod: ObservedPod) -> ObservedPod {
+    pod.metadata.deletion_timestamp = pod.metadata.creation_timestamp.clone();
+    pod
 }
 
 fn waiting(reason: &str) -> Value {
@@ -57,7 +70,7 @@ fn exited(code: i32) -> Value {
 fn told(acts: Vec<Act>) -> Vec<AttemptPhase> {
     let told = acts.into_iter().filter_map(|act| match act {
         Act::Tell(report) => Some(report.report.phase),
-        Act::Delete(_) => None,
+        Act::Delete(_) | Act::Settle(_) => None,
     });
     told.collect()
 }
@@ -138,11 +151,11 @@ fn what_waits_for_ever_is_deleted_and_its_failure_told_when_nothing_can_begin_an
     let stuck = pod("1", &waiting("InvalidImageName"));
     let acts = see(&mut pods, &stuck);
     let [Act::Delete(found)] = &acts[..] else { panic!("{acts:?}") };
-    assert_eq!((&*found.name, &*found.uid), ("fit-abc", "1"));
+    assert_eq!((&*found.name, &*found.uid), (&*named("fit"), "1"));
     assert_eq!(pods.present(attempt()), Some(Err(())));
     assert_eq!(see(&mut pods, &pod("1", &waiting("ContainerCreating"))), []);
     assert_eq!(pods.living().total(), 1);
-    assert_eq!(told(pods.gone(&stuck, NOW, Instant::now())).len(), 1);
+    assert_eq!(told(pods.gone(&leaving(stuck), NOW, Instant::now())).len(), 1);
     assert_eq!(pods.living().total(), 0);
 }
 
@@ -150,19 +163,20 @@ fn what_waits_for_ever_is_deleted_and_its_failure_told_when_nothing_can_begin_an
 fn a_pod_that_somebody_deletes_fails_and_says_what_it_waited_for() {
     let mut pods = created();
     see(&mut pods, &pod("1", &waiting("ErrImagePull")));
-    let phases = told(pods.gone(&pod("1", &waiting("ErrImagePull")), NOW, Instant::now()));
+    let last = leaving(pod("1", &waiting("ErrImagePull")));
+    let phases = told(pods.gone(&last, NOW, Instant::now()));
     assert_eq!(phases.iter().map(reason).collect::<Vec<_>>(), [FailureReason::Deleted]);
     let AttemptPhase::Failed(failure) = &phases[0] else { panic!() };
     assert_eq!(failure.message, "it waited: ErrImagePull: in its own words");
 }
 
 #[test]
-fn a_list_without_a_pod_that_was_seen_before_it_tells_its_loss_and_spares_those_that_are_new() {
+fn a_list_without_a_pod_that_was_leaving_tells_its_loss_and_spares_those_that_are_new() {
     let mut pods = created();
     let known = pods.seen_in("work", &[3].into());
     assert_eq!(known, BTreeSet::new(), "it was created and not seen");
     assert_eq!(pods.unlisted("work", &known, &BTreeSet::new(), NOW, Instant::now()), []);
-    see(&mut pods, &pod("1", &running()));
+    see(&mut pods, &leaving(pod("1", &running())));
     let known = pods.seen_in("work", &[3].into());
     assert_eq!(pods.unlisted("work", &known, &known, NOW, Instant::now()), []);
     let phases = told(pods.unlisted("work", &known, &BTreeSet::new(), NOW, Instant::now()));
@@ -239,6 +253,87 @@ fn what_a_pod_waits_for_is_known_until_it_runs_and_why_it_goes_until_it_is_gone(
         panic!("it is there")
     };
     assert!(is_going && words.contains("InvalidImageName: in its own words"), "{words}");
-    pods.gone(&pod("1", &waiting("InvalidImageName")), NOW, since);
+    pods.gone(&leaving(pod("1", &waiting("InvalidImageName"))), NOW, since);
     assert_eq!(pods.unstarted(attempt()), None);
+}
+
+/// A pod with one label set to something else.
+fn relabelled(mut pod: ObservedPod, label: &str, value: &str) -> ObservedPod {
+    let labels = pod.metadata.labels.as_mut().unwrap();
+    labels.insert(label.to_owned(), value.to_owned());
+    pod
+}
+
+#[test]
+fn a_copy_of_a_pod_with_all_its_labels_says_nothing_of_the_attempt() {
+    let called = |name: &str, status: Value| {
+        let mut copy = pod("2", &status);
+        copy.metadata.name = Some(name.to_owned());
+        copy
+    };
+    let mut pods = created();
+    see(&mut pods, &pod("1", &running()));
+    // Also one that somebody has named after the attempt.
+    for name in ["debug-copy", &named("copy")] {
+        let copy = called(name, exited(1));
+        assert_eq!(pods.seen(&copy, NOW, Instant::now()), None, "{name}");
+        assert_eq!(pods.gone(&copy, NOW, Instant::now()), [], "{name}");
+    }
+    assert_eq!(Pods::default().seen(&called("debug-copy", running()), NOW, Instant::now()), None);
+    let mut elsewhere = pod("2", &exited(1));
+    elsewhere.metadata.namespace = Some("other".into());
+    assert_eq!(pods.seen(&elsewhere, NOW, Instant::now()), None);
+    assert_eq!(told(see(&mut pods, &pod("1", &exited(0)))), [AttemptPhase::Succeeded(None)]);
+}
+
+#[test]
+fn a_pod_whose_labels_name_another_attempt_stays_what_it_is() {
+    let other_run = "run_1123456789abcdefghijklmnop";
+    for (label, value) in [(label::ATTEMPT, "7"), (label::STEP_INDEX, "0"), (label::RUN, other_run)]
+    {
+        let changed = |status| relabelled(pod("1", &status), label, value);
+        let mut pods = created();
+        see(&mut pods, &pod("1", &waiting("ContainerCreating")));
+        let seen = pods.seen(&changed(running()), NOW, Instant::now()).unwrap();
+        assert_eq!((seen.0, told(seen.1)), (attempt(), vec![AttemptPhase::Running]), "{label}");
+        assert_eq!(pods.keys(), [attempt()]);
+        let nobodys = Pods::default().seen(&changed(exited(1)), NOW, Instant::now());
+        assert_eq!(nobodys, None, "nobody knows whose it was: {label}");
+    }
+}
+
+#[test]
+fn a_pod_that_leaves_without_an_end_is_looked_for_before_anything_is_told() {
+    let mut pods = created();
+    let last = pod("1", &running());
+    see(&mut pods, &last);
+    let acts = pods.gone(&last, NOW, Instant::now());
+    let [Act::Settle(vanished)] = &acts[..] else { panic!("{acts:?}") };
+    assert_eq!((vanished.key, &*vanished.found.uid), (attempt(), "1"));
+    assert!(pods.is_settling(vanished));
+    let known = pods.seen_in("work", &[3].into());
+    assert_eq!(pods.unlisted("work", &known, &BTreeSet::new(), NOW, Instant::now()), [], "once");
+    assert_eq!(pods.living().total(), 1);
+
+    // Its label is put back.
+    assert_eq!(see(&mut pods, &last), []);
+    assert!(!pods.is_settling(vanished));
+    let acts = pods.unlisted("work", &known, &BTreeSet::new(), NOW, Instant::now());
+    let [Act::Settle(again)] = &acts[..] else { panic!("{acts:?}") };
+    assert_eq!(again.last, None);
+    let phases = told(pods.settled(attempt(), Unseen::Relabelled, NOW, Instant::now()));
+    let [AttemptPhase::Failed(failure)] = &phases[..] else { panic!("{phases:?}") };
+    assert_eq!(failure.reason, FailureReason::Lost);
+    assert!(failure.message.contains("labels"), "{}", failure.message);
+    assert_eq!((pods.living().total(), pods.keys(), pods.is_settling(again)), (0, vec![], false));
+}
+
+#[test]
+fn a_pod_that_ended_before_its_labels_were_changed_is_told_as_it_ended() {
+    let mut pods = created();
+    see(&mut pods, &pod("1", &running()));
+    pods.gone(&pod("1", &running()), NOW, Instant::now());
+    let last = Unseen::Gone(Some(Box::new(pod("1", &exited(0)))));
+    let phases = told(pods.settled(attempt(), last, NOW, Instant::now()));
+    assert_eq!(phases, [AttemptPhase::Succeeded(None)]);
 }
