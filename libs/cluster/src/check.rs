@@ -71,7 +71,11 @@ pub async fn check(
     let namespace = resolved.default_namespace.clone();
     let client = connect::client(config, resolved).await?;
     let check = Check { client, cluster: &config.name, server: &server, namespace: &namespace };
-    let findings = check.findings(service_account).await?;
+    let mut findings = check.findings(service_account).await?;
+    let others = config.other_namespaces.iter().filter(|other| **other != namespace);
+    for other in join_all(others.map(|other| check.other_namespace(other))).await {
+        findings.push(other?);
+    }
     Ok(Report { cluster: config.name.clone(), server, namespace, findings })
 }
 
@@ -115,6 +119,32 @@ impl Check<'_> {
         let missing = format!("create it: `kubectl create namespace {name}`, or {}", self.advice());
         let verdict =
             self.there(&Api::<Namespace>::all(self.client.clone()), name, missing).await?;
+        Ok(Finding { item: Item::Namespace(name.to_owned()), verdict })
+    }
+
+    /// A namespace where steps may have their pods, too, with all rights that are needed there.
+    async fn other_namespace(&self, name: &str) -> Result<Finding, CheckError> {
+        let missing = format!(
+            "create it: `kubectl create namespace {name}`, or take it out of `other_namespaces` of the cluster"
+        );
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        let mut verdict = self.there(&namespaces, name, missing).await?;
+        if !matches!(verdict, Verdict::Missing(_)) {
+            let there = Check { client: self.client.clone(), namespace: name, ..*self };
+            let rights = join_all(RIGHTS.map(|right| there.right(right))).await;
+            let mut rules = Vec::new();
+            for (right, finding) in RIGHTS.into_iter().zip(rights) {
+                if matches!(finding?.verdict, Verdict::Missing(_)) {
+                    rules.push(right.rule());
+                }
+            }
+            if !rules.is_empty() {
+                verdict = Verdict::Missing(format!(
+                    "rights are missing: add the rules {} to a Role in the namespace {name}; until then nothing starts there",
+                    rules.join(", ")
+                ));
+            }
+        }
         Ok(Finding { item: Item::Namespace(name.to_owned()), verdict })
     }
 

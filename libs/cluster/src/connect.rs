@@ -2,13 +2,21 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use http::{HeaderValue, header};
+use data_encoding::BASE64;
+use http::{HeaderValue, Request, Response, header};
 use kube::{
     Client, Config,
+    client::{Body, ClientBuilder, DynBody},
     config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+use tower::{BoxError, Service, util::MapFutureLayer};
 
-use crate::{config::ClusterConfig, failure::causes};
+use crate::{
+    config::ClusterConfig,
+    failure::told,
+    plugin::{Plugin, PluginError},
+    renew::Renewal,
+};
 
 /// How long a connection to the API server may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,6 +25,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long nothing need be heard of an API server: longer than any watch of a launcher lasts, which is ended by the server.
 const READ_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long an answer may take until it begins: whatever keeps a request from being answered, the next one is not kept by it. What
+/// an answer says after that, as a watch does, may take as long as it takes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a program may take that the kubeconfig names for credentials: somebody may have to log in.
 const PLUGIN_TIMEOUT: Duration = Duration::from_mins(2);
 /// What API servers write into their audit logs.
@@ -55,10 +66,10 @@ pub enum ConnectError {
         /// What is wrong with the kubeconfig.
         kubeconfig: Box<KubeconfigError>,
     },
-    /// Certificates, keys or the program for credentials will not do.
+    /// Certificates or keys will not do.
     #[error(
         "the credentials for cluster `{cluster}` cannot be used: {}; see the user and the certificates in its kubeconfig",
-        causes(.source.as_ref())
+        told(.source.as_ref())
     )]
     Credentials {
         /// The cluster.
@@ -66,14 +77,15 @@ pub enum ConnectError {
         /// What is wrong.
         source: Box<kube::Error>,
     },
-    /// The program for credentials does not end.
+    /// The program for credentials gives none.
     #[error(
-        "the program that the kubeconfig of cluster `{cluster}` names for credentials has not ended within {} s; run it by hand \
-         to see what it waits for", PLUGIN_TIMEOUT.as_secs()
+        "the program that the kubeconfig of cluster `{cluster}` names for credentials gives none: {source}"
     )]
-    PluginSlow {
+    Plugin {
         /// The cluster.
         cluster: String,
+        /// What is wrong with it.
+        source: PluginError,
     },
 }
 
@@ -86,7 +98,8 @@ pub enum ConnectError {
 /// 3. the kubeconfig files that `KUBECONFIG` names, or `~/.kube/config`.
 ///
 /// A connection must come about within 5 s, and a request be sent within 30 s. A connection on which nothing is heard for 45 s is
-/// given up: watches must be asked for so that they end, or say something, within that time. Nothing is tried again here, so that who has a budget hears of each refusal.
+/// given up: watches must be asked for so that they end, or say something, within that time. An answer begins within 30 s, or there
+/// is none. Nothing is tried again here, so that who has a budget hears of each refusal.
 pub async fn connect(config: &ClusterConfig) -> Result<Client, ConnectError> {
     client(config, resolve(config).await?).await
 }
@@ -135,17 +148,72 @@ async fn find(config: &ClusterConfig) -> Result<Config, ConnectError> {
 
 pub(crate) async fn client(
     config: &ClusterConfig,
-    resolved: Config,
+    mut resolved: Config,
 ) -> Result<Client, ConnectError> {
-    let refused = |source| ConnectError::Credentials {
-        cluster: config.name.clone(),
-        source: Box::new(source),
+    let cluster = || config.name.clone();
+    let refused =
+        |source| ConnectError::Credentials { cluster: cluster(), source: Box::new(source) };
+    let renewal = match Plugin::take(&mut resolved.auth_info) {
+        None => None,
+        Some(plugin) => {
+            let given = plugin.run(PLUGIN_TIMEOUT).await;
+            let given = given.map_err(|source| ConnectError::Plugin { cluster: cluster(), source });
+            Some(Renewal { plugin, credentials: given?, limit: ANSWER_TIMEOUT })
+        }
     };
-    // It may start a program and wait for it.
-    let made = tokio::task::spawn_blocking(move || Client::try_from(resolved));
-    match tokio::time::timeout(PLUGIN_TIMEOUT, made).await {
-        Ok(Ok(client)) => client.map_err(refused),
-        Ok(Err(panicked)) => Err(refused(kube::Error::Service(panicked.into()))),
-        Err(_) => Err(ConnectError::PluginSlow { cluster: config.name.clone() }),
+    let certificate = renewal.as_ref().and_then(|it| it.credentials.certificate.as_ref());
+    let valid_until = certificate.and(renewal.as_ref()).and_then(|it| it.credentials.expire_at);
+    if let Some((certificate, key)) = certificate {
+        let user = &mut resolved.auth_info;
+        user.client_certificate_data = Some(BASE64.encode(certificate.as_bytes()));
+        user.client_key_data = Some(BASE64.encode(key.as_bytes()).into());
+    }
+    // An outdated form of kubeconfigs has it start a program and wait for it.
+    let made = tokio::task::spawn_blocking(move || ClientBuilder::try_from(resolved));
+    let builder = match tokio::time::timeout(PLUGIN_TIMEOUT, made).await {
+        Ok(Ok(builder)) => builder.map_err(refused)?,
+        Ok(Err(panicked)) => return Err(refused(kube::Error::Service(panicked.into()))),
+        Err(late) => return Err(refused(kube::Error::Service(late.into()))),
+    };
+    let builder = builder.with_valid_until(valid_until);
+    Ok(match renewal {
+        None => limited(builder),
+        Some(renewal) => limited(builder.with_layer(&renewal)),
+    })
+}
+
+/// A client whose requests are answered within [`ANSWER_TIMEOUT`], or fail.
+fn limited<S>(builder: ClientBuilder<S>) -> Client
+where
+    S: Service<Request<Body>, Response = Response<Box<DynBody>>, Error = BoxError>,
+    S: Send + 'static,
+    S::Future: Send + 'static,
+{
+    let limit = MapFutureLayer::new(|answer| async move {
+        match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(BoxError::from(Unanswered)),
+        }
+    });
+    builder.with_layer(&limit).build()
+}
+
+/// Nobody answers.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s", ANSWER_TIMEOUT.as_secs())]
+struct Unanswered;
+
+#[cfg(test)]
+mod tests {
+    use tower::service_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_whose_answer_never_begins_fails() {
+        let silent = service_fn(|_: Request<Body>| std::future::pending());
+        let asked = limited(ClientBuilder::new(silent, "jobs")).apiserver_version().await;
+        let error = told(&asked.unwrap_err());
+        assert!(error.ends_with("no answer within 30 s"), "{error}");
     }
 }

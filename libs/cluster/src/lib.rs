@@ -13,8 +13,10 @@ mod check;
 mod config;
 mod connect;
 mod failure;
+mod plugin;
 mod pods;
 mod prepare;
+mod renew;
 mod report;
 mod rights;
 
@@ -25,6 +27,7 @@ pub use self::{
     },
     connect::{ConnectError, connect},
     failure::told,
+    plugin::PluginError,
     pods::{AttemptPod, InstallationPods, PodsError, Removed},
     prepare::{
         Done, Outcome, PrepareError, SERVICE_ACCOUNT, ServiceAccountRef, manifests, prepare,

@@ -31,7 +31,7 @@ pub struct Finding {
 pub enum Item {
     /// Kubernetes in a version that is not too old; the version.
     Version(String),
-    /// The namespace for pods.
+    /// A namespace for pods: the one where they are created, or another one, which is there with all rights.
     Namespace(String),
     /// A service account.
     ServiceAccount(ServiceAccountRef),

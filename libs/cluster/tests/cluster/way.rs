@@ -1,6 +1,6 @@
 //! How clusters are reached. The API server here is a listener that notes what it is asked.
 
-use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -35,8 +35,7 @@ async fn listen() -> (String, JoinHandle<String>) {
 /// A kubeconfig with two contexts: `other`, the current one, leads nowhere, and `here` to the address with what a program says.
 fn kubeconfig(dir: &Path, address: &str, plugin: &str) -> ClusterConfig {
     let program = dir.join("plugin");
-    std::fs::write(&program, format!("#!/bin/sh\n{plugin}\n")).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&program, plugin).unwrap();
     let path = dir.join("kubeconfig");
     let text = format!(
         "
@@ -55,7 +54,8 @@ users:
     user:
       exec:
         apiVersion: client.authentication.k8s.io/v1
-        command: {}
+        command: sh
+        args: ['{}']
         interactiveMode: Never
         env: [{{name: TOKEN, value: abc123}}]
 ",
@@ -101,9 +101,7 @@ async fn who_cannot_be_reached_or_identified_is_told_with_what_to_do() {
     let told = |text: &str| text.replace(&dir.path().display().to_string(), "DIR");
 
     let config = kubeconfig(dir.path(), "http://127.0.0.1:1", "echo 'no session' >&2; exit 3");
-    let refused = refusal(&config).await;
-    assert!(matches!(refused, ConnectError::Credentials { .. }), "{refused:?}");
-    assert!(refused.to_string().contains("no session"), "{refused}");
+    insta::assert_snapshot!("a_program_that_fails", told(&refusal(&config).await.to_string()));
 
     let config = kubeconfig(dir.path(), "http://127.0.0.1:1", TELLS_TOKEN);
     let unreachable = check(&config, None).await.unwrap_err();
@@ -115,4 +113,26 @@ async fn who_cannot_be_reached_or_identified_is_told_with_what_to_do() {
 
     let config = ClusterConfig { kubeconfig: Some("/nowhere/kubeconfig".into()), ..config };
     insta::assert_snapshot!(refusal(&config).await);
+}
+
+#[tokio::test]
+async fn what_a_program_prints_before_it_fails_and_what_is_no_credential_is_told_to_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let fails = format!("{TELLS_TOKEN}; echo 'a line'; echo 'no session' >&2; echo >&2; exit 3");
+    let no_credential = "echo \"$TOKEN: {\"";
+    for (script, words) in
+        [(&*fails, "exit status: 3): no session"), (no_credential, "has not printed")]
+    {
+        let refused = refusal(&kubeconfig(dir.path(), "http://127.0.0.1:1", script)).await;
+        let told = format!("{refused} {refused:?}");
+        assert!(told.contains(words) && told.contains("`sh` "), "{told}");
+        assert!(!told.contains("abc123") && !told.contains("a line"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_prints_without_end_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = refusal(&kubeconfig(dir.path(), "http://127.0.0.1:1", "exec yes")).await;
+    assert!(refused.to_string().contains("of at most 1048576 bytes"), "{refused}");
 }

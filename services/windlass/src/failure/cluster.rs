@@ -49,6 +49,8 @@ impl ClusterFailure {
 
 #[cfg(test)]
 mod tests {
+    use windlass_cluster::PluginError;
+
     use super::*;
 
     #[test]
@@ -65,7 +67,9 @@ mod tests {
             message: "no".to_owned(),
         });
         assert_eq!((forbidden.exit(), forbidden.code()), (Exit::Input, Code::PermissionDenied));
-        let slow = ConnectError::PluginSlow { cluster: "gpu".to_owned() };
+        let limit = std::time::Duration::from_mins(2);
+        let source = PluginError::Slow { program: "login".to_owned(), limit };
+        let slow = ConnectError::Plugin { cluster: "gpu".to_owned(), source };
         let slow = ClusterFailure::from(CheckError::Connect(slow));
         assert_eq!((slow.exit(), slow.code()), (Exit::Input, Code::FailedPrecondition));
     }
