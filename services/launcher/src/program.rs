@@ -3,7 +3,7 @@
 use std::{env, io, path::Path, process::ExitCode, sync::Arc};
 
 use tokio::sync::mpsc;
-use windlass_cluster::{ClusterConfig, Clusters};
+use windlass_cluster::{ClusterConfig, Clusters, ClustersError, UnknownCluster};
 use windlass_engine::reason::{Failure, FailureReason};
 use windlass_proto::id::stable_hash;
 use windlass_service::{
@@ -33,7 +33,38 @@ pub fn main() -> ExitCode {
     if args.next().is_some_and(|first| first == SUPERVISE) {
         return args.next().map_or(ExitCode::from(2), |dir| supervisor::main(Path::new(&dir)));
     }
-    program::run(Program::Launcher, env!("CARGO_PKG_VERSION"), serve)
+    program::run_with(Program::Launcher, env!("CARGO_PKG_VERSION"), read, serve)
+}
+
+/// The clusters file will not do for this launcher.
+#[derive(Debug, thiserror::Error)]
+enum ClusterFileError {
+    #[error("`launcher.clusters_file`: {0}")]
+    File(#[from] ClustersError),
+    #[error("`launcher.cluster`: {0}")]
+    Unknown(#[from] UnknownCluster),
+}
+
+/// What attempts run on.
+enum Ground {
+    Process,
+    Kubernetes(Box<ClusterConfig>),
+    Simulated,
+}
+
+/// Reads what no other program understands. A clusters file that is named has to be right whatever attempts run on, so that a
+/// configuration that launchers share is right or wrong for all of them.
+fn read(settings: &Settings) -> Result<Ground, ServiceError> {
+    let LauncherSettings { runtime, cluster, clusters_file, .. } = &settings.launcher;
+    let clusters = Clusters::read(clusters_file.as_deref()).map_err(ClusterFileError::from)?;
+    Ok(match runtime {
+        RuntimeKind::Process => Ground::Process,
+        RuntimeKind::Kubernetes => {
+            let cluster = clusters.get(cluster).map_err(ClusterFileError::from)?;
+            Ground::Kubernetes(Box::new(cluster.clone()))
+        }
+        RuntimeKind::Simulated => Ground::Simulated,
+    })
 }
 
 /// The program cannot run attempts.
@@ -47,36 +78,34 @@ enum HostError {
     OwnPath(#[source] io::Error),
 }
 
-async fn serve(context: Context) -> Result<(), ServiceError> {
+async fn serve(context: Context, ground: Ground) -> Result<(), ServiceError> {
     let Some(connected) = connect::connect(Program::Launcher, &context).await? else {
         return Ok(());
     };
     let settings = context.settings.launcher.clone();
     let (reports, reported) = mpsc::unbounded_channel();
-    match settings.runtime {
-        RuntimeKind::Process => {
+    match ground {
+        Ground::Process => {
             let runtime = ProcessRuntime::open(process_config(&settings)?, reports.clone())?;
             launch(context, connected, runtime.into(), reports, reported).await;
         }
-        RuntimeKind::Kubernetes => {
-            let clusters = Clusters::read(settings.clusters_file.as_deref())?;
-            let cluster = clusters.get(&settings.cluster)?;
-            let client = windlass_cluster::connect(cluster).await?;
-            let config = kubernetes_config(cluster, &client, &context.settings);
-            let budget = Budget::from(cluster);
+        Ground::Kubernetes(cluster) => {
+            let client = windlass_cluster::connect(&cluster).await?;
+            let config = kubernetes_config(&cluster, &client, &context.settings);
+            let budget = Budget::from(&*cluster);
             let runtime = KubernetesRuntime::new(client, config, budget, reports.clone());
             let runtime = Arc::new(runtime);
             let (file, follower) = (settings.clusters_file, runtime.clone());
-            let (begun, shutdown) = (cluster.clone(), context.shutdown.clone());
+            let shutdown = context.shutdown.clone();
             let follow = async move {
                 if let Some(path) = file {
-                    let file = ClustersFile::new(path, begun);
+                    let file = ClustersFile::new(path, *cluster);
                     clusters_file::follow(file, &follower, shutdown).await;
                 }
             };
             tokio::join!(follow, launch(context, connected, runtime, reports, reported));
         }
-        RuntimeKind::Simulated => {
+        Ground::Simulated => {
             let runtime = SimulatedRuntime::new(reports.clone(), plan(&settings.simulated));
             launch(context, connected, runtime.into(), reports, reported).await;
         }

@@ -86,6 +86,23 @@ where
     S: FnOnce(Context) -> F + Send + 'static,
     F: Future<Output = Result<(), ServiceError>> + Send,
 {
+    run_with(program, version, |_| Ok(()), |context, ()| service(context))
+}
+
+/// [`run`] for a program whose settings name files that only it understands: `read` takes them in, asks no server, and is part of
+/// what `--check-config` checks. What it refuses ends the program with code 2 before anything starts.
+pub fn run_with<R, T, S, F>(
+    program: Program,
+    version: &'static str,
+    read: R,
+    service: S,
+) -> ExitCode
+where
+    R: FnOnce(&Settings) -> Result<T, ServiceError>,
+    T: Send + 'static,
+    S: FnOnce(Context, T) -> F + Send + 'static,
+    F: Future<Output = Result<(), ServiceError>> + Send,
+{
     tls::install_provider();
     let flags = match Flags::parse(program, version, env::args_os()) {
         Ok(flags) => flags,
@@ -96,9 +113,16 @@ where
         }
     };
     let check_config = flags.check_config;
-    let exit = match settings::load(program, &flags.sources(env::vars_os().collect())) {
-        Ok(configuration) if check_config => show(&configuration),
-        Ok(configuration) => live(configuration, version, service),
+    let loaded = settings::load(program, &flags.sources(env::vars_os().collect()));
+    let loaded = loaded.map_err(ServiceError::from).and_then(|configuration| {
+        let understood = read(&configuration.settings)?;
+        Ok((configuration, understood))
+    });
+    let exit = match loaded {
+        Ok((configuration, _)) if check_config => show(&configuration),
+        Ok((configuration, understood)) => {
+            live(configuration, version, move |context| service(context, understood))
+        }
         Err(error) => {
             complain(&error);
             Exit::Configuration

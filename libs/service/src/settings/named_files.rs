@@ -40,7 +40,7 @@ impl Rules<'_> {
             self.server();
         }
         if program == Program::Launcher {
-            // What it says is for who knows of clusters.
+            // What it says is for the launcher, which knows of clusters.
             self.readable("launcher", "clusters_file", &self.settings.launcher.clusters_file);
         }
     }
