@@ -70,18 +70,15 @@ pub async fn check(
     let server = resolved.cluster_url.to_string();
     let namespace = resolved.default_namespace.clone();
     let client = connect::client(config, resolved).await?;
-    let check = Check { client, cluster: &config.name, server: &server, namespace: &namespace };
-    let mut findings = check.findings(service_account).await?;
-    let others = config.other_namespaces.iter().filter(|other| **other != namespace);
-    for other in join_all(others.map(|other| check.other_namespace(other))).await {
-        findings.push(other?);
-    }
+    let check = Check { client, config, server: &server, namespace: &namespace };
+    let findings = check.findings(service_account).await?;
     Ok(Report { cluster: config.name.clone(), server, namespace, findings })
 }
 
+/// A look at one namespace of a cluster.
 struct Check<'a> {
     client: Client,
-    cluster: &'a str,
+    config: &'a ClusterConfig,
     server: &'a str,
     namespace: &'a str,
 }
@@ -92,22 +89,34 @@ impl Check<'_> {
         service_account: Option<&ServiceAccountRef>,
     ) -> Result<Vec<Finding>, CheckError> {
         let mut findings = vec![version(&self.answer(self.client.apiserver_version()).await?)];
+        findings.extend(self.of_namespace(service_account).await?);
+        for namespace in self.config.namespaces_beside(self.namespace) {
+            let there = Check { client: self.client.clone(), namespace, ..*self };
+            findings.extend(there.of_namespace(None).await?);
+        }
+        Ok(findings)
+    }
+
+    async fn of_namespace(
+        &self,
+        service_account: Option<&ServiceAccountRef>,
+    ) -> Result<Vec<Finding>, CheckError> {
         let namespace = self.namespace().await?;
         let is_nowhere = matches!(namespace.verdict, Verdict::Missing(_));
-        findings.push(namespace);
+        let mut findings = vec![namespace];
         if let Some(account) = service_account {
             findings.push(self.service_account(account).await?);
         }
         let rights = join_all(RIGHTS.map(|right| self.right(right))).await;
         let rights: Vec<Finding> = rights.into_iter().collect::<Result<_, _>>()?;
         let may_create = rights.iter().any(|it| {
-            let creates = Item::Right(Right { resource: "pods", verb: "create" });
-            it.item == creates && it.verdict == Verdict::Present
+            let creates = Right { resource: "pods", verb: "create" };
+            it.item == self.right_to(creates) && it.verdict == Verdict::Present
         });
         findings.extend(rights);
         findings.push(if is_nowhere {
             let why = "there is no namespace to try it in".to_owned();
-            Finding { item: Item::Admission, verdict: Verdict::Unknown(why) }
+            Finding { item: self.plain_pod(), verdict: Verdict::Unknown(why) }
         } else {
             self.admission(may_create).await?
         });
@@ -119,32 +128,6 @@ impl Check<'_> {
         let missing = format!("create it: `kubectl create namespace {name}`, or {}", self.advice());
         let verdict =
             self.there(&Api::<Namespace>::all(self.client.clone()), name, missing).await?;
-        Ok(Finding { item: Item::Namespace(name.to_owned()), verdict })
-    }
-
-    /// A namespace where steps may have their pods, too, with all rights that are needed there.
-    async fn other_namespace(&self, name: &str) -> Result<Finding, CheckError> {
-        let missing = format!(
-            "create it: `kubectl create namespace {name}`, or take it out of `other_namespaces` of the cluster"
-        );
-        let namespaces = Api::<Namespace>::all(self.client.clone());
-        let mut verdict = self.there(&namespaces, name, missing).await?;
-        if !matches!(verdict, Verdict::Missing(_)) {
-            let there = Check { client: self.client.clone(), namespace: name, ..*self };
-            let rights = join_all(RIGHTS.map(|right| there.right(right))).await;
-            let mut rules = Vec::new();
-            for (right, finding) in RIGHTS.into_iter().zip(rights) {
-                if matches!(finding?.verdict, Verdict::Missing(_)) {
-                    rules.push(right.rule());
-                }
-            }
-            if !rules.is_empty() {
-                verdict = Verdict::Missing(format!(
-                    "rights are missing: add the rules {} to a Role in the namespace {name}; until then nothing starts there",
-                    rules.join(", ")
-                ));
-            }
-        }
         Ok(Finding { item: Item::Namespace(name.to_owned()), verdict })
     }
 
@@ -203,7 +186,11 @@ impl Check<'_> {
             }
             Err(refused) => Verdict::Unknown(refused),
         };
-        Ok(Finding { item: Item::Right(right), verdict })
+        Ok(Finding { item: self.right_to(right), verdict })
+    }
+
+    fn right_to(&self, right: Right) -> Item {
+        Item::Right { right, namespace: self.namespace.to_owned() }
     }
 
     /// Has a pod created without creating it, which asks all that has a say: quotas, pod security, webhooks.
@@ -213,6 +200,10 @@ impl Check<'_> {
             let params = PostParams { dry_run: true, ..PostParams::default() };
             match self.refusal(api.create(&params, &plain_pod())).await? {
                 Ok(_) => Verdict::Present,
+                Err(refused) if is_used_up(&refused) => Verdict::Unknown(format!(
+                    "{refused}; pods wait in the namespace {} until there is room",
+                    self.namespace
+                )),
                 Err(refused) => Verdict::Missing(format!(
                     "{refused}; see the quotas, limits and admission rules of the namespace {}",
                     self.namespace
@@ -221,11 +212,15 @@ impl Check<'_> {
         } else {
             Verdict::Unknown("only who may create pods can try".to_owned())
         };
-        Ok(Finding { item: Item::Admission, verdict })
+        Ok(Finding { item: self.plain_pod(), verdict })
+    }
+
+    fn plain_pod(&self) -> Item {
+        Item::Admission { namespace: self.namespace.to_owned() }
     }
 
     fn advice(&self) -> String {
-        format!("let `windlass cluster prepare {}` do it", self.cluster)
+        format!("let `{}` do it", self.config.command("prepare"))
     }
 
     /// An answer, or the words by which the API server refuses one that it has understood.
@@ -234,7 +229,7 @@ impl Check<'_> {
         asked: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<Result<T, String>, CheckError> {
         let unreachable = |problem| CheckError::Unreachable {
-            cluster: self.cluster.to_owned(),
+            cluster: self.config.name.clone(),
             server: self.server.to_owned(),
             problem,
         };
@@ -265,13 +260,24 @@ impl Check<'_> {
         asked: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, CheckError> {
         self.refusal(asked).await?.map_err(|refused| CheckError::Unreachable {
-            cluster: self.cluster.to_owned(),
+            cluster: self.config.name.clone(),
             server: self.server.to_owned(),
             problem: format!(
                 "does not tell its version: {refused}; see that it is one of Kubernetes"
             ),
         })
     }
+}
+
+/// Whether a quota is used up for now. One that a plain pod would exceed if it were alone has no room for any.
+fn is_used_up(refused: &str) -> bool {
+    // `exceeded quota: NAME, requested: pods=1, used: pods=5, limited: pods=5`, the words of Kubernetes.
+    let Some((_, limited)) =
+        refused.split_once("exceeded quota").and_then(|(_, quota)| quota.split_once("limited: "))
+    else {
+        return false;
+    };
+    !limited.split(',').filter_map(|limit| limit.rsplit_once('=')).any(|(_, most)| most == "0")
 }
 
 fn version(info: &Info) -> Finding {
@@ -349,5 +355,17 @@ mod tests {
         assert_eq!(verdict("2", "0"), Verdict::Present);
         assert!(matches!(verdict("1", "29+"), Verdict::Missing(advice) if advice.contains("1.30")));
         assert!(matches!(verdict("", "main"), Verdict::Unknown(_)));
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_is_told_from_one_that_has_room_for_no_pod() {
+        let refused = |words: &str| is_used_up(&format!("pods \"a\" is forbidden: {words}"));
+        assert!(refused("exceeded quota: q, requested: pods=1, used: pods=5, limited: pods=5"));
+        let two =
+            "requested: count/pods=1,pods=1, used: count/pods=5,pods=5, limited: count/pods=5,pods";
+        assert!(refused(&format!("exceeded quota: q, {two}=10")));
+        assert!(!refused(&format!("exceeded quota: q, {two}=0")));
+        assert!(!refused("failed quota: q: must specify limits.cpu for: main"));
+        assert!(!refused("violates PodSecurity \"restricted:latest\": privileged"));
     }
 }

@@ -46,6 +46,8 @@ const DELETE: Right = Right { resource: "pods", verb: "delete" };
 pub struct InstallationPods {
     client: Client,
     cluster: String,
+    /// What says more where requests fail.
+    check: String,
     server: String,
     namespaces: Vec<String>,
     labels: String,
@@ -104,10 +106,12 @@ pub enum PodsError {
     },
     /// The API server could not be asked, or refused.
     #[error(
-        "the API server of cluster `{cluster}` was asked to {right} in the namespace {namespace}: {problem}; `windlass cluster check` says more{}",
+        "the API server of cluster `{cluster}` was asked to {right} in the namespace {namespace}: {problem}; `{command}` says more{}",
         before(*.removed)
     )]
     Request {
+        /// The command that looks at the cluster.
+        command: String,
         /// The cluster.
         cluster: String,
         /// Where.
@@ -163,12 +167,13 @@ impl InstallationPods {
         let resolved = connect::resolve(config).await?;
         let server = resolved.cluster_url.to_string();
         let namespace = resolved.default_namespace.clone();
-        let others = config.other_namespaces.iter().filter(|other| **other != namespace);
-        let namespaces = std::iter::once(&namespace).chain(others).cloned().collect();
+        let others = config.namespaces_beside(&namespace);
+        let namespaces = std::iter::once(&*namespace).chain(others).map(str::to_owned).collect();
         let installation = label_value(installation);
         Ok(Self {
             client: connect::client(config, resolved).await?,
             cluster: config.name.clone(),
+            check: config.command("check"),
             server,
             namespaces,
             labels: format!(
@@ -268,6 +273,7 @@ impl InstallationPods {
         asked: impl Future<Output = kube::Result<T>>,
     ) -> Result<kube::Result<T>, PodsError> {
         let late = |_| PodsError::Request {
+            command: self.check.clone(),
             cluster: self.cluster.clone(),
             namespace: namespace.to_owned(),
             right,
@@ -285,6 +291,7 @@ impl InstallationPods {
             return PodsError::Forbidden { cluster, namespace, right, message, removed: 0 };
         }
         PodsError::Request {
+            command: self.check.clone(),
             cluster,
             namespace,
             right,

@@ -94,9 +94,11 @@ pub enum PrepareError {
     /// The caller may not do it.
     #[error(
         "the {kind} `{name}` may not be made with these credentials: {message}; have somebody do it who may, with what \
-         `windlass cluster prepare --dry-run` prints"
+         `{command} --dry-run` prints"
     )]
     Forbidden {
+        /// The command that prepares the cluster.
+        command: String,
         /// What was to be made.
         kind: String,
         /// Its name.
@@ -106,10 +108,12 @@ pub enum PrepareError {
     },
     /// Somebody else has made it, and other than it must be.
     #[error(
-        "the {kind} `{name}` is somebody else's and is other than it must be: {message}; change it as `windlass cluster prepare \
-         --dry-run` prints it, or remove it"
+        "the {kind} `{name}` is somebody else's and is other than it must be: {message}; change it as `{command} --dry-run` \
+         prints it, or remove it"
     )]
     Conflict {
+        /// The command that prepares the cluster.
+        command: String,
         /// What was to be made.
         kind: String,
         /// Its name.
@@ -118,8 +122,10 @@ pub enum PrepareError {
         message: String,
     },
     /// The API server could not be asked, or refused.
-    #[error("the {kind} `{name}` cannot be made: {}; `windlass cluster check` says more", told(.source))]
+    #[error("the {kind} `{name}` cannot be made: {}; `{command}` says more", told(.source))]
     Request {
+        /// The command that looks at the cluster.
+        command: String,
         /// What was to be made.
         kind: String,
         /// Its name.
@@ -139,30 +145,55 @@ impl PrepareError {
     }
 }
 
-/// All objects that give Windlass what it needs in a namespace.
+/// All objects that give Windlass what it needs in a cluster: a service account, and what it may do in each namespace.
 struct Manifests {
-    namespace: Namespace,
+    /// That of the pods first, then the others.
+    namespaces: Vec<Access>,
     service_account: ServiceAccount,
+}
+
+/// A namespace, and the rights of the service account there.
+struct Access {
+    namespace: Namespace,
     role: Role,
     role_binding: RoleBinding,
 }
 
 impl Manifests {
-    fn new(namespace: &str, account: &ServiceAccountRef) -> Self {
-        let labels = || Some([(MANAGED_BY.to_owned(), MANAGER.to_owned())].into());
-        let named = |namespace: Option<&str>, name: &str| ObjectMeta {
-            name: Some(name.to_owned()),
-            namespace: namespace.map(str::to_owned),
-            labels: labels(),
-            ..ObjectMeta::default()
-        };
+    fn new(config: &ClusterConfig, namespace: &str, account: &ServiceAccountRef) -> Self {
         let account_namespace = account.namespace.as_deref().unwrap_or(namespace);
+        let namespaces = std::iter::once(namespace).chain(config.namespaces_beside(namespace));
         Self {
-            namespace: Namespace { metadata: named(None, namespace), ..Namespace::default() },
+            namespaces: namespaces
+                .map(|it| Access::new(it, &account.name, account_namespace))
+                .collect(),
             service_account: ServiceAccount {
                 metadata: named(Some(account_namespace), &account.name),
                 ..ServiceAccount::default()
             },
+        }
+    }
+
+    fn yaml(&self) -> Result<String, serde_saphyr::SerializeError> {
+        let mut documents = Vec::new();
+        for (number, Access { namespace, role, role_binding }) in self.namespaces.iter().enumerate()
+        {
+            documents.push(serde_saphyr::to_string(namespace)?);
+            if number == 0 {
+                documents.push(serde_saphyr::to_string(&self.service_account)?);
+            }
+            documents.push(serde_saphyr::to_string(role)?);
+            documents.push(serde_saphyr::to_string(role_binding)?);
+        }
+        let documents: Vec<_> = documents.iter().map(|it| format!("{}\n", it.trim_end())).collect();
+        Ok(documents.join("---\n"))
+    }
+}
+
+impl Access {
+    fn new(namespace: &str, account: &str, account_namespace: &str) -> Self {
+        Self {
+            namespace: Namespace { metadata: named(None, namespace), ..Namespace::default() },
             role: Role { metadata: named(Some(namespace), SERVICE_ACCOUNT), rules: Some(rules()) },
             role_binding: RoleBinding {
                 metadata: named(Some(namespace), SERVICE_ACCOUNT),
@@ -173,22 +204,22 @@ impl Manifests {
                 },
                 subjects: Some(vec![Subject {
                     kind: "ServiceAccount".to_owned(),
-                    name: account.name.clone(),
+                    name: account.to_owned(),
                     namespace: Some(account_namespace.to_owned()),
                     api_group: None,
                 }]),
             },
         }
     }
+}
 
-    fn yaml(&self) -> Result<String, serde_saphyr::SerializeError> {
-        let documents = [
-            serde_saphyr::to_string(&self.namespace)?,
-            serde_saphyr::to_string(&self.service_account)?,
-            serde_saphyr::to_string(&self.role)?,
-            serde_saphyr::to_string(&self.role_binding)?,
-        ];
-        Ok(documents.map(|it| format!("{}\n", it.trim_end())).join("---\n"))
+fn named(namespace: Option<&str>, name: &str) -> ObjectMeta {
+    let labels = [(MANAGED_BY.to_owned(), MANAGER.to_owned())];
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: namespace.map(str::to_owned),
+        labels: Some(labels.into()),
+        ..ObjectMeta::default()
     }
 }
 
@@ -202,28 +233,32 @@ pub async fn manifests(
         Some(namespace) => namespace.clone(),
         None => connect::resolve(config).await?.default_namespace,
     };
-    Ok(Manifests::new(&namespace, account).yaml().expect("objects are maps of texts and lists"))
+    Ok(Manifests::new(config, &namespace, account)
+        .yaml()
+        .expect("objects are maps of texts and lists"))
 }
 
-/// Makes the namespace, the service account, the Role and its binding, with the rights of the credentials that are
-/// configured. To do it again changes nothing.
+/// Makes the namespaces, the service account, and in each namespace the Role and its binding, with the rights of the credentials
+/// that are configured. To do it again changes nothing.
 pub async fn prepare(
     config: &ClusterConfig,
     account: &ServiceAccountRef,
 ) -> Result<Vec<Done>, PrepareError> {
     let client = connect::connect(config).await?;
     let namespace = client.default_namespace().to_owned();
-    let manifests = Manifests::new(&namespace, account);
-    let namespaces = Api::all(client.clone());
+    let manifests = Manifests::new(config, &namespace, account);
+    let maker = Maker { client, config };
     let mut done = Vec::new();
-    // A namespace that is there is somebody's, and its labels may say much.
-    done.push(match find(&namespaces, &manifests.namespace).await? {
-        Some(_) => finished(&manifests.namespace, Outcome::Unchanged),
-        None => apply(&namespaces, &manifests.namespace).await?,
-    });
-    done.push(apply_in(&client, &manifests.service_account).await?);
-    done.push(apply_in(&client, &manifests.role).await?);
-    done.push(apply_in(&client, &manifests.role_binding).await?);
+    for (number, Access { namespace, role, role_binding }) in
+        manifests.namespaces.iter().enumerate()
+    {
+        done.push(maker.make_namespace(namespace).await?);
+        if number == 0 {
+            done.push(maker.apply_in(&manifests.service_account).await?);
+        }
+        done.push(maker.apply_in(role).await?);
+        done.push(maker.apply_in(role_binding).await?);
+    }
     Ok(done)
 }
 
@@ -235,28 +270,69 @@ impl<K> Applied for K where
 {
 }
 
-async fn apply_in<K>(client: &Client, object: &K) -> Result<Done, PrepareError>
-where
-    K: Applied + Resource<Scope = NamespaceResourceScope>,
-{
-    let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-    apply(&Api::namespaced(client.clone(), namespace), object).await
+/// Makes objects in a cluster.
+struct Maker<'a> {
+    client: Client,
+    config: &'a ClusterConfig,
 }
 
-async fn apply<K: Applied>(api: &Api<K>, object: &K) -> Result<Done, PrepareError> {
-    let before = find(api, object).await?;
-    let name = object.meta().name.as_deref().unwrap_or_default();
-    let params = PatchParams::apply(MANAGER);
-    let after = api
-        .patch(name, &params, &Patch::Apply(object))
-        .await
-        .map_err(|error| refused(object, error))?;
-    let outcome = match before {
-        None => Outcome::Created,
-        Some(before) if content(&before) == content(&after) => Outcome::Unchanged,
-        Some(_) => Outcome::Changed,
-    };
-    Ok(finished(object, outcome))
+impl Maker<'_> {
+    /// A namespace that is there is somebody's, and its labels may say much.
+    async fn make_namespace(&self, namespace: &Namespace) -> Result<Done, PrepareError> {
+        let namespaces = Api::all(self.client.clone());
+        match self.find(&namespaces, namespace).await? {
+            Some(_) => Ok(finished(namespace, Outcome::Unchanged)),
+            None => self.apply(&namespaces, namespace).await,
+        }
+    }
+
+    async fn apply_in<K>(&self, object: &K) -> Result<Done, PrepareError>
+    where
+        K: Applied + Resource<Scope = NamespaceResourceScope>,
+    {
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        self.apply(&Api::namespaced(self.client.clone(), namespace), object).await
+    }
+
+    async fn apply<K: Applied>(&self, api: &Api<K>, object: &K) -> Result<Done, PrepareError> {
+        let before = self.find(api, object).await?;
+        let name = object.meta().name.as_deref().unwrap_or_default();
+        let params = PatchParams::apply(MANAGER);
+        let after = api
+            .patch(name, &params, &Patch::Apply(object))
+            .await
+            .map_err(|error| self.refused(object, error))?;
+        let outcome = match before {
+            None => Outcome::Created,
+            Some(before) if content(&before) == content(&after) => Outcome::Unchanged,
+            Some(_) => Outcome::Changed,
+        };
+        Ok(finished(object, outcome))
+    }
+
+    async fn find<K: Applied>(&self, api: &Api<K>, object: &K) -> Result<Option<K>, PrepareError> {
+        let name = object.meta().name.as_deref().unwrap_or_default();
+        api.get_opt(name).await.map_err(|error| self.refused(object, error))
+    }
+
+    fn refused<K: Applied>(&self, object: &K, error: kube::Error) -> PrepareError {
+        let (kind, name, message) = (K::kind(&()).into_owned(), full_name(object), told(&error));
+        let command = |command| self.config.command(command);
+        match code(&error) {
+            Some(403) => {
+                PrepareError::Forbidden { command: command("prepare"), kind, name, message }
+            }
+            Some(409) => {
+                PrepareError::Conflict { command: command("prepare"), kind, name, message }
+            }
+            _ => PrepareError::Request {
+                command: command("check"),
+                kind,
+                name,
+                source: Box::new(error),
+            },
+        }
+    }
 }
 
 /// An object without what the API server keeps of it for itself, such as who has set which field.
@@ -269,11 +345,6 @@ fn content<K: Applied>(object: &K) -> Option<serde_json::Value> {
     serde_json::to_value(&object).ok()
 }
 
-async fn find<K: Applied>(api: &Api<K>, object: &K) -> Result<Option<K>, PrepareError> {
-    let name = object.meta().name.as_deref().unwrap_or_default();
-    api.get_opt(name).await.map_err(|error| refused(object, error))
-}
-
 fn finished<K: Applied>(object: &K, outcome: Outcome) -> Done {
     Done { kind: K::kind(&()).into_owned(), name: full_name(object), outcome }
 }
@@ -284,14 +355,5 @@ fn full_name<K: Applied>(object: &K) -> String {
     match &meta.namespace {
         Some(namespace) => format!("{namespace}/{name}"),
         None => name,
-    }
-}
-
-fn refused<K: Applied>(object: &K, error: kube::Error) -> PrepareError {
-    let (kind, name, message) = (K::kind(&()).into_owned(), full_name(object), told(&error));
-    match code(&error) {
-        Some(403) => PrepareError::Forbidden { kind, name, message },
-        Some(409) => PrepareError::Conflict { kind, name, message },
-        _ => PrepareError::Request { kind, name, source: Box::new(error) },
     }
 }

@@ -11,7 +11,7 @@ pub struct Report {
     pub cluster: String,
     /// Where its API server is.
     pub server: String,
-    /// Where pods are created.
+    /// Where pods are created whose steps name no namespace.
     pub namespace: String,
     /// One thing each, in the order in which they depend on each other.
     pub findings: Vec<Finding>,
@@ -35,10 +35,18 @@ pub enum Item {
     Namespace(String),
     /// A service account.
     ServiceAccount(ServiceAccountRef),
-    /// A right in the namespace.
-    Right(Right),
+    /// A right in a namespace.
+    Right {
+        /// The right.
+        right: Right,
+        /// Where.
+        namespace: String,
+    },
     /// That the cluster's own rules let a plain pod in.
-    Admission,
+    Admission {
+        /// Where.
+        namespace: String,
+    },
 }
 
 impl Item {
@@ -48,18 +56,26 @@ impl Item {
             Self::Version(_) => "version",
             Self::Namespace(_) => "namespace",
             Self::ServiceAccount(_) => "service_account",
-            Self::Right(_) => "right",
-            Self::Admission => "admission",
+            Self::Right { .. } => "right",
+            Self::Admission { .. } => "admission",
         }
     }
 
-    /// Which of its kind it is; none where there is one of the kind.
+    /// Which of its kind it is; none where there is one of the kind in a namespace.
     pub fn name(&self) -> Option<String> {
         match self {
             Self::Version(name) | Self::Namespace(name) => Some(name.clone()),
             Self::ServiceAccount(account) => Some(account.to_string()),
-            Self::Right(right) => Some(right.to_string()),
-            Self::Admission => None,
+            Self::Right { right, .. } => Some(right.to_string()),
+            Self::Admission { .. } => None,
+        }
+    }
+
+    /// The namespace in which it is needed; none where that is the cluster, or the thing's own affair.
+    pub fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Right { namespace, .. } | Self::Admission { namespace } => Some(namespace),
+            Self::Version(_) | Self::Namespace(_) | Self::ServiceAccount(_) => None,
         }
     }
 }
@@ -71,8 +87,10 @@ impl fmt::Display for Item {
             Self::Version(version) => write!(f, "Kubernetes {version}"),
             Self::Namespace(name) => write!(f, "the namespace {name}"),
             Self::ServiceAccount(account) => write!(f, "the service account {account}"),
-            Self::Right(right) => write!(f, "the right to {right}"),
-            Self::Admission => f.write_str("the admission of a plain pod"),
+            Self::Right { right, namespace } => write!(f, "the right to {right} in {namespace}"),
+            Self::Admission { namespace } => {
+                write!(f, "the admission of a plain pod in {namespace}")
+            }
         }
     }
 }

@@ -2,10 +2,13 @@
 
 mod change;
 mod file;
+mod overlap;
 mod problem;
+mod value;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     num::{NonZeroU32, NonZeroUsize},
     path::{Path, PathBuf},
     time::Duration,
@@ -38,6 +41,9 @@ pub struct ClusterConfig {
     /// Its name, by which steps choose it.
     #[serde(skip)]
     pub name: String,
+    /// The clusters file that it is from, as it was named; none where there is no file.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The kubeconfig file that says how it is reached. Unless given, the sources of [`connect`](crate::connect()) are tried.
     pub kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig; its current one unless given.
@@ -76,6 +82,7 @@ impl Default for ClusterConfig {
         let number = |number| NonZeroUsize::new(number).expect("written as a number above 0");
         Self {
             name: DEFAULT_CLUSTER.to_owned(),
+            file: None,
             kubeconfig: None,
             context: None,
             namespace: None,
@@ -116,8 +123,11 @@ impl Clusters {
     ///
     /// All that is wrong in it at once.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ClustersError> {
-        let by_name = file::parse(text)
+        let mut by_name = file::parse(text)
             .map_err(|problems| ClustersError::Invalid { path: path.to_owned(), problems })?;
+        for cluster in by_name.values_mut() {
+            cluster.file = Some(path.to_owned());
+        }
         Ok(Self { file: Some(path.to_owned()), by_name })
     }
 
@@ -133,6 +143,37 @@ impl Clusters {
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &ClusterConfig> {
         self.by_name.values()
+    }
+}
+
+impl ClusterConfig {
+    /// The other namespaces in which steps may have their pods, without the one where pods are created anyway.
+    pub(crate) fn namespaces_beside<'a>(
+        &'a self,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
+        self.other_namespaces.iter().map(String::as_str).filter(move |other| *other != namespace)
+    }
+
+    /// A command line of `windlass cluster` about this cluster, to be copied into a shell: `windlass cluster prepare gpu
+    /// --clusters-file clusters.toml`.
+    pub fn command(&self, command: &str) -> String {
+        let mut line = format!("windlass cluster {command} {}", self.name);
+        if let Some(file) = &self.file {
+            // Writing to a text cannot fail.
+            let _ = write!(line, " --clusters-file {}", word(&file.display().to_string()));
+        }
+        line
+    }
+}
+
+/// A text as a shell reads it as one word.
+fn word(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=:,@%+".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

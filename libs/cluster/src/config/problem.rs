@@ -2,6 +2,14 @@
 
 use std::{io, path::PathBuf};
 
+use windlass_pod::{
+    quote::{quote, shown},
+    suggest::nearest,
+};
+
+/// How many clusters are named where none has the name that was asked for.
+const NAMED: usize = 10;
+
 /// The file cannot be used. The message lists all that is wrong, one thing per line.
 #[derive(Debug, thiserror::Error)]
 pub enum ClustersError {
@@ -27,13 +35,39 @@ pub enum ClustersError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// It is no TOML.
-    #[error("{0}; correct it there")]
-    Syntax(String),
+    #[error("line {line}, column {column}: {message}; correct it there")]
+    Syntax {
+        /// Where, from 1.
+        line: usize,
+        /// The character in the line, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// What stands at `clusters` is no section.
+    #[error(
+        "`clusters`: is no list and has no value; write a section for each cluster, such as `[clusters.default]`, and its keys below"
+    )]
+    Clusters,
+    /// Two sections are the same cluster, and would have pods in the same namespace.
+    #[error(
+        "`clusters.{section}`: reaches the same cluster as `clusters.{other}`, with the same `kubeconfig` and `context`, and both \
+         have pods in {}, where nothing tells whose they are; give each `namespace` and `other_namespaces` of its own, or make \
+         one section of both", common(.namespace.as_deref())
+    )]
+    Overlap {
+        /// The name of the one.
+        section: String,
+        /// The name of the other.
+        other: String,
+        /// The namespace; none for that of the context.
+        namespace: Option<String>,
+    },
     /// It names no cluster.
     #[error("it names no cluster; write a section `[clusters.default]`, which may be empty")]
     NoCluster,
     /// A cluster cannot be called that.
-    #[error("`{section}`: {problem}")]
+    #[error("{}: {problem}", quote(.section))]
     Name {
         /// Its section.
         section: String,
@@ -41,10 +75,10 @@ pub enum Problem {
         problem: String,
     },
     /// A value stands where a cluster's keys have to stand.
-    #[error("`{0}`: is a section and has no value; write `[{0}]`, and its keys below")]
+    #[error("{}: is a section and has no value; write `[{}]`, and its keys below", quote(.0), shown(.0))]
     Section(String),
     /// There is no such key.
-    #[error("`{key}`: there is no such key; {}", meant(nearest.as_deref()))]
+    #[error("{}: there is no such key; {}", quote(.key), meant(nearest.as_deref()))]
     UnknownKey {
         /// As it was written, with its section.
         key: String,
@@ -63,7 +97,7 @@ pub enum Problem {
 
 /// No cluster of a name is configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no cluster `{name}` is configured; {}", advice(.file.as_ref(), .known))]
+#[error("no cluster {} is configured; {}", quote(.name), advice(.name, .file.as_ref(), .known))]
 pub struct UnknownCluster {
     /// The name.
     pub name: String,
@@ -85,19 +119,29 @@ fn meant(nearest: Option<&str>) -> String {
     }
 }
 
-fn advice(file: Option<&PathBuf>, known: &[String]) -> String {
-    let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+/// What both call the namespace that they have in common.
+fn common(namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("the namespace `{namespace}`"),
+        None => "the namespace of that context".to_owned(),
+    }
+}
+
+fn advice(name: &str, file: Option<&PathBuf>, known: &[String]) -> String {
+    // The nearest one first, which may stand far behind.
+    let nearest = nearest(name, known.iter().map(String::as_str));
+    let others = known.iter().map(String::as_str).filter(|other| Some(*other) != nearest);
+    let named = nearest.into_iter().chain(others).take(NAMED);
+    let mut listed = named.map(|name| quote(name).to_string()).collect::<Vec<_>>().join(", ");
+    if known.len() > NAMED {
+        listed = format!("{listed} and {} more", known.len() - NAMED);
+    }
     match file {
         Some(file) => {
-            format!(
-                "in {} there are {}; take one of these, or add it there",
-                file.display(),
-                known.join(", ")
-            )
+            format!("in {} there are {listed}; take one of these, or add it there", file.display())
         }
         None => format!(
-            "without a clusters file there is only {}; take that one, or give a file that has the other",
-            known.join(", ")
+            "without a clusters file there is only {listed}; take that one, or give a file that has the other"
         ),
     }
 }

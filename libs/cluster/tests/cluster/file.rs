@@ -39,10 +39,14 @@ fn what_is_not_said_of_a_cluster_has_its_default() {
         "#,
     )
     .unwrap();
-    assert_eq!(clusters.get("default").unwrap(), &ClusterConfig::default());
+    let file = clusters.get("default").unwrap().file.clone();
+    assert!(file.is_some());
+    let default = ClusterConfig { file: file.clone(), ..ClusterConfig::default() };
+    assert_eq!(clusters.get("default").unwrap(), &default);
     let expected = ClusterConfig {
         name: "gpu-eu".to_owned(),
         kubeconfig: Some("/etc/windlass/gpu.kubeconfig".into()),
+        file,
         context: Some("gpu".to_owned()),
         namespace: Some("training".to_owned()),
         live_pods: 200.try_into().unwrap(),
@@ -72,6 +76,13 @@ fn all_that_is_wrong_is_told_at_once_and_what_to_do() {
         live_pods = 0
         keep_failed = "soon"
         namespace = "Not A Name"
+        context = 3
+        kubeconfig = true
+        other_namespaces = "jobs"
+        launching = "no"
+        creates_per_second = 5000000000
+        keep_failed_count = -1
+        start_gap = 5
 
         [clusters]
         small = 1
@@ -82,13 +93,71 @@ fn all_that_is_wrong_is_told_at_once_and_what_to_do() {
     insta::assert_snapshot!(told.join("\n"));
 
     let of = |text| read(text).unwrap_err().to_string();
-    let syntax = of("[clusters.default\n");
-    assert!(syntax.contains("line 1") && syntax.ends_with("; correct it there"), "{syntax}");
+    let first = |error: String| error.split_once("\n  ").map(|(_, told)| told.to_owned()).unwrap();
+    insta::assert_snapshot!(first(of("\n[clusters.default\n")), @"line 2, column 18: unclosed table, expected `]`; correct it there");
+    insta::assert_snapshot!(first(of("[[clusters]]\nname = \"default\"\n")), @"`clusters`: is no list and has no value; write a section for each cluster, such as `[clusters.default]`, and its keys below");
+    insta::assert_snapshot!(first(of("[[clusters.default]]\n")), @"`clusters.default`: is a section and has no value; write `[clusters.default]`, and its keys below");
     assert!(of("").ends_with(
         "it names no cluster; write a section `[clusters.default]`, which may be empty"
     ));
     let missing = Clusters::read(Some(Path::new("/nowhere/clusters.toml"))).unwrap_err();
     assert!(missing.to_string().ends_with("see that it is there and may be read by this program"));
+}
+
+#[test]
+fn what_is_told_stays_short_however_long_the_file_is() {
+    let long = "x".repeat(40_000);
+    for text in [
+        format!("[clusters.default]\ncontext = \"{long}"),
+        format!("[clusters.default]\n{long} = 1\n{long} = 2\n"),
+        format!("[clusters.default]\n{long} = 1\n"),
+        format!("[clusters.default]\nlive_pods = \"{long}\"\n"),
+        format!("[clusters.default]\nnamespace = \"{long}\"\n"),
+        format!("{long} = 1\n"),
+        format!("[clusters.{long}]\n"),
+    ] {
+        let told = read(&text).unwrap_err().to_string();
+        assert!(told.len() < 600, "{told}");
+    }
+    let section = |it| format!("[clusters.c{it}]\nnamespace = \"n{it}\"\n");
+    let many = (0..20_000).map(section).collect::<Vec<_>>().concat();
+    let unknown = Clusters::parse(Path::new("clusters.toml"), &many).unwrap();
+    let unknown = unknown.get("cluster-19999").unwrap_err();
+    assert_eq!(unknown.known.len(), 20_000);
+    insta::assert_snapshot!(unknown, @"no cluster `cluster-19999` is configured; in clusters.toml there are `c0`, `c1`, `c10`, `c100`, `c1000`, `c10000`, `c10001`, `c10002`, `c10003`, `c10004` and 19990 more; take one of these, or add it there");
+}
+
+#[test]
+fn sections_of_the_same_cluster_have_no_namespace_in_common() {
+    let told = |text: &str| match read(text) {
+        Ok(_) => String::new(),
+        Err(ClustersError::Invalid { problems, .. }) => {
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let sections = |one: &str, other: &str| format!("[clusters.a]\n{one}\n[clusters.b]\n{other}\n");
+    insta::assert_snapshot!(told(&sections("namespace = \"x\"", "other_namespaces = [\"x\", \"y\"]")), @"`clusters.b`: reaches the same cluster as `clusters.a`, with the same `kubeconfig` and `context`, and both have pods in the namespace `x`, where nothing tells whose they are; give each `namespace` and `other_namespaces` of its own, or make one section of both");
+    insta::assert_snapshot!(told(&sections("live_pods = 3", "")), @"`clusters.b`: reaches the same cluster as `clusters.a`, with the same `kubeconfig` and `context`, and both have pods in the namespace of that context, where nothing tells whose they are; give each `namespace` and `other_namespaces` of its own, or make one section of both");
+    let eu = "kubeconfig = \"/k\"\ncontext = \"eu\"\nnamespace = \"x\"";
+    assert!(told(&sections(eu, eu)).contains("the namespace `x`"));
+    for apart in [
+        sections("namespace = \"x\"\nother_namespaces = [\"x\"]", "namespace = \"y\""),
+        sections(eu, "kubeconfig = \"/k\"\ncontext = \"us\"\nnamespace = \"x\""),
+        sections(eu, "kubeconfig = \"/l\"\ncontext = \"eu\"\nnamespace = \"x\""),
+    ] {
+        assert_eq!(told(&apart), "");
+    }
+}
+
+#[test]
+fn a_command_that_is_told_can_be_copied() {
+    assert_eq!(ClusterConfig::default().command("check"), "windlass cluster check default");
+    for (file, told) in [("etc/c.toml", "etc/c.toml"), ("it's mine.toml", r"'it'\''s mine.toml'")] {
+        let clusters = Clusters::parse(Path::new(file), "[clusters.gpu]\n").unwrap();
+        let command = clusters.get("gpu").unwrap().command("prepare");
+        assert_eq!(command, format!("windlass cluster prepare gpu --clusters-file {told}"));
+    }
 }
 
 #[test]

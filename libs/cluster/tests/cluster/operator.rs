@@ -27,6 +27,29 @@ async fn a_service_account_of_another_namespace_is_bound_to_the_role_beside_the_
     insta::assert_snapshot!(yaml);
 }
 
+#[tokio::test]
+async fn other_namespaces_let_the_one_service_account_in() {
+    let others = ["jobs", "training"].map(str::to_owned);
+    let config = ClusterConfig { other_namespaces: others.into(), ..in_namespace("jobs") };
+    let yaml = manifests(&config, &ServiceAccountRef::default()).await.unwrap();
+    let of = |kind: &str| -> Vec<Value> {
+        documents(&yaml).into_iter().filter(|it| it["kind"] == kind).collect()
+    };
+    let names = |kind: &str| -> Vec<String> {
+        let metadata = of(kind).into_iter().map(|it| it["metadata"].clone());
+        metadata.map(|it| format!("{}/{}", it["namespace"], it["name"]).replace('"', "")).collect()
+    };
+    assert_eq!(names("Namespace"), ["null/jobs", "null/training"]);
+    assert_eq!(names("ServiceAccount"), ["jobs/windlass"]);
+    for kind in ["Role", "RoleBinding"] {
+        assert_eq!(names(kind), ["jobs/windlass", "training/windlass"]);
+    }
+    for binding in of("RoleBinding") {
+        let subject = serde_json::json!([{"kind": "ServiceAccount", "name": "windlass", "namespace": "jobs"}]);
+        assert_eq!(binding["subjects"], subject);
+    }
+}
+
 #[test]
 fn every_right_is_documented() {
     for right in RIGHTS {

@@ -23,8 +23,10 @@ pub(crate) struct CheckClusterResult {
 struct FindingDocument {
     /// `version`, `namespace`, `service_account`, `right` or `admission`.
     kind: &'static str,
-    /// Null where there is one of the kind.
+    /// Null where there is one of the kind in a namespace.
     name: Option<String>,
+    /// Where it is needed, of rights and admission.
+    namespace: Option<String>,
     /// `present`, `missing` or `unknown`.
     state: &'static str,
     /// What to do, or why it is not known.
@@ -104,7 +106,13 @@ impl From<&Finding> for FindingDocument {
             Verdict::Missing(advice) => ("missing", Some(advice.clone())),
             Verdict::Unknown(why) => ("unknown", Some(why.clone())),
         };
-        Self { kind: item.kind(), name: item.name(), state, message }
+        Self {
+            kind: item.kind(),
+            name: item.name(),
+            namespace: item.namespace().map(str::to_owned),
+            state,
+            message,
+        }
     }
 }
 

@@ -62,6 +62,7 @@ mod tests {
         });
         assert_eq!((away.exit(), away.code()), (Exit::Unavailable, Code::Unavailable));
         let forbidden = ClusterFailure::from(PrepareError::Forbidden {
+            command: "windlass cluster prepare gpu".to_owned(),
             kind: "Role".to_owned(),
             name: "jobs/windlass".to_owned(),
             message: "no".to_owned(),

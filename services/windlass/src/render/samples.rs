@@ -254,7 +254,19 @@ steps:
   fit:
     for_each: {items: "${{ params.sizes }}", max_parallelism: 2}
     depends_on: load
-    env: {SIZE: "${{ item }}"}
+    env:
+      SIZE: ${{ item }}
+      LOOKS_LIKE: {value: "{{ db.password }}"}
+      PASSWORD: {secret: db, key: password}
+      TOKEN: {secret: registry-token, key: token, optional: true}
+    cluster: gpu
+    image: trainer:7
+    pod:
+      namespace: ${{ params.day }}
+      labels: {day: "${{ params.day }}"}
+      resources: {limits: {nvidia.com/gpu: 1}}
+      active_deadline: 90m
+      tolerations: [{key: gpu, operator: Exists}]
     run: |
       echo "$SIZE"
       ./fit
@@ -335,6 +347,8 @@ pub(crate) fn holders() -> [LimitHolder; 2] {
 pub(crate) fn cluster_report() -> Report {
     let [create, .., log] = RIGHTS;
     let finding = |item, verdict| Finding { item, verdict };
+    let right = |right, namespace: &str| Item::Right { right, namespace: namespace.to_owned() };
+    let admission = |namespace: &str| Item::Admission { namespace: namespace.to_owned() };
     Report {
         cluster: "gpu".to_owned(),
         server: "https://10.0.0.1:6443/".to_owned(),
@@ -349,9 +363,16 @@ pub(crate) fn cluster_report() -> Report {
                 Item::ServiceAccount(ServiceAccountRef::default()),
                 Verdict::Missing("create it".to_owned()),
             ),
-            finding(Item::Right(create), Verdict::Present),
-            finding(Item::Right(log), Verdict::Missing("add the rule".to_owned())),
-            finding(Item::Admission, Verdict::Present),
+            finding(right(create, "jobs"), Verdict::Present),
+            finding(right(log, "jobs"), Verdict::Missing("add the rule".to_owned())),
+            finding(admission("jobs"), Verdict::Present),
+            finding(Item::Namespace("training".to_owned()), Verdict::Present),
+            finding(right(create, "training"), Verdict::Present),
+            finding(right(log, "training"), Verdict::Present),
+            finding(
+                admission("training"),
+                Verdict::Unknown("a quota is used up; pods wait".to_owned()),
+            ),
         ],
     }
 }
