@@ -85,12 +85,17 @@ fn every_file_among_the_examples_is_a_pipeline() {
         for path in fs::read_dir(&example).into_iter().flatten() {
             let path = path.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "yaml") {
+                let text = fs::read_to_string(&path).unwrap();
+                // What an example needs in a cluster is Kubernetes' own.
+                if text.lines().any(|line| line.starts_with("apiVersion: ")) {
+                    continue;
+                }
                 let options = FileOptions {
                     path: Some(&path),
                     files: Some(&Repository),
                     ..FileOptions::default()
                 };
-                file::parse(&fs::read(&path).unwrap(), &options)
+                file::parse(text.as_bytes(), &options)
                     .unwrap_or_else(|error| panic!("{}:{error}", path.display()));
                 found += 1;
             }

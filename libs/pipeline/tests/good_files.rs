@@ -7,6 +7,7 @@ use windlass_pipeline::{
     compile,
     file::{self, FileOptions},
 };
+use windlass_pod::settings;
 use windlass_proto::v1::{self, step::Work};
 
 const WHOLE: &str = include_str!("files/whole.yaml");
@@ -142,4 +143,16 @@ fn references_to_outputs_imply_dependencies() {
         [("train", "load"), ("clean-up", "load"), ("clean-up", "train"), ("report", "clean-up")]
     );
     insta::assert_debug_snapshot!((graph.policy(), graph.step_policy(NodeIndex(0))));
+}
+
+#[test]
+fn what_is_asked_of_a_pod_is_written_as_a_file_has_it() {
+    let pipeline = parse(PODS, None);
+    for name in ["plain", "merged"] {
+        let pod = task(&pipeline, name).pod.as_ref().expect("it asks something");
+        let step = serde_json::json!({"run": "true", "image": "i", "pod": settings::written(pod)});
+        let parameters = "parameters: {tag: v1, team: vision, cores: 2}";
+        let again = parse(&format!("name: again\n{parameters}\nsteps: {{{name}: {step}}}\n"), None);
+        assert_eq!(task(&again, name).pod.as_ref(), Some(pod));
+    }
 }

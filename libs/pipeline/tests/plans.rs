@@ -7,7 +7,7 @@ use windlass_pipeline::{
     check::Violations,
     file::{self, FileOptions},
     limits,
-    plan::{Plan, PlannedItems, PlannedRetry, PlannedStep, PlannedWork},
+    plan::{Plan, PlannedItems, PlannedRetry, PlannedStep, PlannedValue, PlannedWork},
 };
 use windlass_proto::{json, v1};
 
@@ -166,10 +166,47 @@ steps:
     assert_eq!(plan.arguments, arguments);
     assert_eq!(command(&plan, "a"), "go monday/2 [1] ${{ run.id }} a ${{ x }}");
     let PlannedWork::Task(task) = &step(&plan, "a").work else { panic!() };
-    assert_eq!(task.env, [("DAY".to_owned(), "monday".to_owned())]);
+    assert_eq!(task.env, [("DAY".to_owned(), PlannedValue::Text("monday".to_owned()))]);
     assert_eq!(command(&plan, "closed.b"), "monday 7 ${{ params.o }} closed.b");
     assert_eq!(command(&plan, "closed.c.*"), "${{ item }} ${{ step.name }} 7");
     assert_eq!(items(&plan, "closed.c"), PlannedItems::Known(1));
+}
+
+#[test]
+fn where_a_step_goes_and_what_it_asks_of_its_pod_are_told_and_a_secret_is_no_text() {
+    let text = r#"
+name: pods
+parameters: {day: monday}
+defaults: {cluster: gpu, pod: {namespace: ml}}
+steps:
+  a:
+    image: i
+    env:
+      REFERENCE: "{{ db.password }}"
+      TEXT: {value: "{{ db.password }}"}
+      OPTIONAL: {secret: db, key: user, optional: true}
+    pod: {labels: {day: "${{ params.day }}", run: "${{ run.id }}"}}
+    run: "true"
+  b: {image: i, cluster: cpu, run: "true"}
+"#;
+    let plan = plan(text);
+    let task = |name: &str| match &step(&plan, name).work {
+        PlannedWork::Task(task) => task.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (a, b) = (task("a"), task("b"));
+    assert_eq!([a.cluster.as_deref(), b.cluster.as_deref()], [Some("gpu"), Some("cpu")]);
+    let labels = json!({"day": "monday", "run": "${{ run.id }}"});
+    assert_eq!(Json::Object(a.pod), json!({"namespace": "ml", "labels": labels}));
+    assert_eq!(Json::Object(b.pod), json!({"namespace": "ml"}));
+    let secret = |key: &str, is_optional| {
+        let (name, key) = ("db".to_owned(), key.to_owned());
+        PlannedValue::Secret { name, key, is_optional }
+    };
+    let env: BTreeMap<_, _> = a.env.into_iter().collect();
+    assert_eq!(env["REFERENCE"], secret("password", false));
+    assert_eq!(env["OPTIONAL"], secret("user", true));
+    assert_eq!(env["TEXT"], PlannedValue::Text("{{ db.password }}".to_owned()));
 }
 
 #[test]

@@ -7,14 +7,15 @@
 mod known;
 mod levels;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use prost_types::Value;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use windlass_engine::{
     graph::{Graph, NodeIndex, NodeKind, Place},
     policy::RetryPolicy,
 };
+use windlass_pod::settings;
 use windlass_proto::v1::{self, FailureMode, TriggerRule, for_each, step::Work};
 
 use crate::{arguments, check::Violations, compile, duration::to_ms, outline::Outline};
@@ -103,8 +104,12 @@ pub struct PlannedTask {
     pub image: Option<String>,
     /// The program and its arguments; of the image's own program, its arguments alone.
     pub command: Vec<String>,
-    /// What is added to the environment: names and values; `{{ NAME.KEY }}` for what a secret has.
-    pub env: Vec<(String, String)>,
+    /// What is added to the environment: names and values.
+    pub env: Vec<(String, PlannedValue)>,
+    /// The cluster that it names; none for `default`.
+    pub cluster: Option<String>,
+    /// What it asks of its pod, with the keys of a pipeline's file; empty where that is nothing.
+    pub pod: Map<String, Json>,
     /// Where it starts; none for the runtime's choice.
     pub working_dir: Option<String>,
     /// Memory that an attempt may use.
@@ -117,6 +122,22 @@ pub struct PlannedTask {
     pub timeout: Option<Duration>,
     /// Named limits that an attempt holds.
     pub limits: Vec<String>,
+}
+
+/// The value of a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedValue {
+    /// A text.
+    Text(String),
+    /// What a secret of Kubernetes has, which nobody but the pod reads.
+    Secret {
+        /// The secret's name.
+        name: String,
+        /// The key of the value in it.
+        key: String,
+        /// Whether the program starts without it where it is not there.
+        is_optional: bool,
+    },
 }
 
 /// How a failed attempt is followed by another.
@@ -270,20 +291,31 @@ impl<'a> Planner<'a> {
         };
         // A step in a loop has a name for each item.
         let name = self.loops(node).is_empty().then(|| self.paths[node.0 as usize].as_str());
-        let fill = |text: &String| self.known.fill(node, name, text);
+        let fill = |text: &str| self.known.fill(node, name, text);
         let texts = task.iter().flat_map(|task| task.command.iter().chain(&task.args));
         let variables = task.iter().flat_map(|task| &task.env);
         let resources = task.and_then(|task| task.resources.as_ref());
         PlannedTask {
             image: task.map(|task| fill(&task.image)).filter(|image| !image.is_empty()),
-            command: texts.map(fill).collect(),
+            command: texts.map(|text| fill(text)).collect(),
             env: variables
                 .map(|it| {
-                    let secret = it.secret.as_ref();
-                    let secret = secret.map(|it| format!("{{{{ {}.{} }}}}", it.name, it.key));
-                    (it.name.clone(), secret.unwrap_or_else(|| fill(&it.value)))
+                    let value = match &it.secret {
+                        Some(secret) => PlannedValue::Secret {
+                            name: secret.name.clone(),
+                            key: secret.key.clone(),
+                            is_optional: secret.optional,
+                        },
+                        None => PlannedValue::Text(fill(&it.value)),
+                    };
+                    (it.name.clone(), value)
                 })
                 .collect(),
+            cluster: task.map(|task| task.cluster.clone()).filter(|name| !name.is_empty()),
+            pod: task
+                .and_then(|task| task.pod.as_ref())
+                .map(|pod| filled(pod, &fill))
+                .unwrap_or_default(),
             working_dir: task.map(|task| fill(&task.working_dir)).filter(|dir| !dir.is_empty()),
             memory_bytes: resources.map(|it| it.memory_bytes).filter(|bytes| *bytes > 0),
             retry: PlannedRetry::of(definition.and_then(|step| step.retry.as_deref())),
@@ -333,6 +365,14 @@ impl<'a> Planner<'a> {
 
     fn path(&self, node: NodeIndex) -> String {
         self.paths[node.0 as usize].clone()
+    }
+}
+
+fn filled(pod: &v1::Pod, fill: &impl Fn(&str) -> String) -> Map<String, Json> {
+    let filled = settings::rendered(pod, &mut |text| Ok::<_, Infallible>(fill(text)));
+    match filled {
+        Ok(pod) => settings::written(&pod),
+        Err(never) => match never {},
     }
 }
 

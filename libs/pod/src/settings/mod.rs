@@ -18,6 +18,7 @@ mod size;
 mod strict;
 mod texts;
 mod words;
+mod written;
 
 #[cfg(test)]
 pub(crate) mod samples;
@@ -30,6 +31,7 @@ use windlass_proto::{json, v1};
 
 pub use problem::{Path, Problem, Problems, Rule};
 pub use texts::{each_text, rendered};
+pub use written::written;
 
 pub(crate) use containers::{ALWAYS, STEP_IMAGE};
 pub(crate) use parts::Parts;

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use windlass_pipeline::plan::{
-    Plan, PlannedItems, PlannedRetry, PlannedStep, PlannedTask, PlannedWork,
+    Plan, PlannedItems, PlannedRetry, PlannedStep, PlannedTask, PlannedValue, PlannedWork,
 };
 
 use crate::render::words;
@@ -58,13 +58,27 @@ struct TaskDocument {
     /// Of the container that it runs in, where it runs in one.
     image: Option<String>,
     command: Vec<String>,
+    /// Without those whose values secrets have.
     env: BTreeMap<String, String>,
+    /// By variable.
+    secrets: BTreeMap<String, SecretDocument>,
+    /// Null where none is named.
+    cluster: Option<String>,
+    /// With the keys of a pipeline's file; null where nothing is asked of the pod.
+    pod: Option<Map<String, Json>>,
     working_dir: Option<String>,
     memory_bytes: Option<u64>,
     startup_timeout_seconds: Option<f64>,
     retry: RetryDocument,
     /// Named limits that an attempt holds.
     limits: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SecretDocument {
+    name: String,
+    key: String,
+    optional: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -138,10 +152,24 @@ impl From<PlannedStep> for PlannedStepDocument {
 
 impl From<PlannedTask> for TaskDocument {
     fn from(task: PlannedTask) -> Self {
+        let (mut env, mut secrets) = (BTreeMap::new(), BTreeMap::new());
+        for (variable, value) in task.env {
+            match value {
+                PlannedValue::Text(text) => {
+                    env.insert(variable, text);
+                }
+                PlannedValue::Secret { name, key, is_optional } => {
+                    secrets.insert(variable, SecretDocument { name, key, optional: is_optional });
+                }
+            }
+        }
         Self {
             image: task.image,
             command: task.command,
-            env: task.env.into_iter().collect(),
+            env,
+            secrets,
+            cluster: task.cluster,
+            pod: Some(task.pod).filter(|pod| !pod.is_empty()),
             working_dir: task.working_dir,
             memory_bytes: task.memory_bytes,
             startup_timeout_seconds: seconds(task.startup_timeout),

@@ -2,9 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use serde_json::Value as Json;
 use windlass_client::v1::{FailureMode, TriggerRule};
 use windlass_pipeline::plan::{
-    Plan, PlannedItems, PlannedRetry, PlannedStep, PlannedTask, PlannedWork,
+    Plan, PlannedItems, PlannedRetry, PlannedStep, PlannedTask, PlannedValue, PlannedWork,
 };
 
 use super::{Theme, time, words};
@@ -146,13 +147,19 @@ fn waits_for(step: &PlannedStep) -> String {
 
 fn facts_of_task(task: &PlannedTask, directory: Option<&str>) -> Vec<(&'static str, String)> {
     let words = task.command.iter().map(|word| quoted(word));
-    let env = task.env.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+    let env = task.env.iter().map(|(name, value)| format!("{name}={}", value_of_variable(value)));
+    let pod = task.pod.iter().map(|(key, value)| match value {
+        Json::String(text) => format!("{key}: {text}"),
+        value => format!("{key}: {value}"),
+    });
     let own_directory = task.working_dir.as_deref().filter(|own| Some(*own) != directory);
     let length = |limit: Option<Duration>| limit.map(time::length).unwrap_or_default();
     vec![
+        ("cluster", task.cluster.clone().unwrap_or_default()),
         ("image", task.image.clone().unwrap_or_default()),
         ("runs", words.collect::<Vec<_>>().join(" ")),
         ("env", env.collect::<Vec<_>>().join("\n")),
+        ("pod", pod.collect::<Vec<_>>().join("\n")),
         ("directory", own_directory.unwrap_or_default().to_owned()),
         ("memory", task.memory_bytes.map(words::memory).unwrap_or_default()),
         ("start-up", length(task.startup_timeout)),
@@ -160,6 +167,17 @@ fn facts_of_task(task: &PlannedTask, directory: Option<&str>) -> Vec<(&'static s
         ("retries", retries(&task.retry)),
         ("holds", task.limits.join(", ")),
     ]
+}
+
+/// A text as a shell reads it, and for a secret where it is, which a shell would not read.
+fn value_of_variable(value: &PlannedValue) -> String {
+    match value {
+        PlannedValue::Text(text) => quoted(text),
+        PlannedValue::Secret { name, key, is_optional } => {
+            let if_any = if *is_optional { ", if it is there" } else { "" };
+            format!("(key {key} of the secret {name}{if_any})")
+        }
+    }
 }
 
 /// How often it is tried again, where that is not as it is unless somebody says otherwise.
