@@ -7,7 +7,10 @@ use std::{
 };
 
 use windlass_pipeline::file::{self, FileOptions};
-use windlass_proto::v1::StepState;
+use windlass_proto::{
+    json,
+    v1::{StepState, step::Work},
+};
 
 use crate::support::World;
 
@@ -195,10 +198,31 @@ async fn approval_publishes_what_somebody_has_approved_and_withdraws_what_was_re
 
 #[test]
 fn kubernetes_is_valid() {
-    let file = examples().join("kubernetes").join("pipeline.yaml");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"));
-    let output = command.arg("validate").arg(file).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
+    let read = |name: &str| fs::read(examples().join("kubernetes").join(name)).unwrap();
+    for name in ["pipeline.yaml", "volume.yaml"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass-under-test"));
+        let file = examples().join("kubernetes").join(name);
+        let output = command.arg("validate").arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let parse = |name: &str| file::parse(&read(name), &FileOptions::default()).unwrap();
+    for step in parse("pipeline.yaml").steps {
+        let Some(Work::Task(task)) = step.work else { panic!("{step:?}") };
+        let needed = task.env.iter().filter_map(|it| it.secret.as_ref()).find(|it| !it.optional);
+        assert_eq!(needed, None, "a fresh cluster has no secrets");
+        let pod = task.pod.unwrap();
+        assert_eq!((pod.volumes, pod.env_from), (None, None), "and nothing else to lean on");
+    }
+    let claim = String::from_utf8(read("claim.yaml")).unwrap();
+    let steps = parse("volume.yaml").steps;
+    assert!(!steps.is_empty());
+    for step in steps {
+        let Some(Work::Task(task)) = step.work else { panic!("{step:?}") };
+        let volumes = task.pod.unwrap().volumes.unwrap().values;
+        let volume = json::from_value(&volumes[0]);
+        let name = volume["persistentVolumeClaim"]["claimName"].as_str().unwrap();
+        assert!(claim.contains(&format!("\n  name: {name}\n")), "{claim}");
+    }
 }
 
 /// An example that no test names is not an example.
