@@ -1,11 +1,13 @@
-//! Attempts that ran, and of which there is no log where this streamer looks: on a host whose directory it does not have.
+//! Attempts that ran, and of which there is no log where this streamer looks: on a host whose directory it does not have, or as
+//! pods, whose logs Kubernetes has.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
+    fmt::{self, Write as _},
 };
 
 use windlass_engine::{record::StepIndex, time::Timestamp};
+use windlass_pod::{label, manifest::label_value};
 use windlass_proto::holder;
 use windlass_service::error::{ApiError, ErrorReason};
 use windlass_store::Store;
@@ -16,8 +18,32 @@ use crate::{merge::Unseen, places::LogPlaces, targets::Targets};
 const STEPS: usize = 100;
 /// Attempts of which it is found out where they ran.
 const ATTEMPTS: usize = 1000;
-/// Hosts that are named.
-const HOSTS: usize = 5;
+/// Hosts and clusters that are named.
+const NAMED: usize = 5;
+
+/// Where an attempt ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place<'a> {
+    Host(&'a str),
+    Cluster(&'a str),
+}
+
+impl<'a> Place<'a> {
+    /// None for attempts that never ran.
+    fn of(holder: &'a str) -> Option<Self> {
+        let name = holder::host(holder)?;
+        Some(if holder::is_cluster(holder) { Self::Cluster(name) } else { Self::Host(name) })
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(name) => write!(f, "`{name}`"),
+            Self::Cluster(name) => write!(f, "cluster `{name}`"),
+        }
+    }
+}
 
 /// Why nothing was read of these attempts; none where there is nothing to read of them. An attempt that never ran has no log,
 /// nor has one that ran on no host.
@@ -30,26 +56,50 @@ pub(crate) async fn out_of_reach(
     let count = ran.len();
     ran.truncate(ATTEMPTS);
     let holders = store.read_claims(targets.run, &ran).await?;
-    let hosts = holders.iter().map(|holder| holder.as_deref().and_then(holder::host));
-    let mut on_hosts = ran.iter().zip(hosts).filter_map(|(attempt, host)| Some((*attempt, host?)));
-    let Some(((step, attempt), host)) = on_hosts.next() else { return Ok(None) };
-    let others: BTreeSet<&str> = on_hosts.map(|(_, host)| host).collect();
+    let places = holders.iter().map(|holder| holder.as_deref().and_then(Place::of));
+    let mut placed = ran.iter().zip(places).filter_map(|(attempt, at)| Some((*attempt, at?)));
+    let Some(((step, attempt), place)) = placed.next() else { return Ok(None) };
+    let others: BTreeSet<Place<'_>> = placed.map(|(_, place)| place).collect();
     let name = targets.name(step);
-    let mut message = format!(
-        "the log of step `{name}`, attempt {attempt}, is not where the streamer looks: it was written on host `{host}`, and {}; \
-         share or mount the directory of that host's launcher (`launcher.directory`) where this streamer looks \
-         (`streamer.directory`), or ask a streamer that has it",
-        absence(&targets.places, host)
-    );
+    let mut message = match place {
+        Place::Host(host) => format!(
+            "the log of step `{name}`, attempt {attempt}, is not where the streamer looks: it was written on host `{host}`, and {}; \
+             share or mount the directory of that host's launcher (`launcher.directory`) where this streamer looks \
+             (`streamer.directory`), or ask a streamer that has it",
+            absence(&targets.places, host)
+        ),
+        Place::Cluster(cluster) => format!(
+            "the log of step `{name}`, attempt {attempt}, is with Kubernetes: it is a pod of cluster `{cluster}`; as long as that is \
+             there, `{}` reads it, where NAMESPACE is the cluster's `namespace`, or the step's `pod.namespace`",
+            kubectl(&targets.run.to_string(), &name, attempt)
+        ),
+    };
     if !others.is_empty() {
-        let named: Vec<_> = others.iter().take(HOSTS).map(|host| format!("`{host}`")).collect();
-        let more = if others.len() > HOSTS { ", …" } else { "" };
+        let named: Vec<_> = others.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = if others.len() > NAMED { ", …" } else { "" };
         let (rest, named) = (count - 1, named.join(", "));
         // Writing to a text cannot fail.
         let _ = write!(message, "; neither are those of {rest} more, on {named}{more}");
     }
     let error = ApiError::new(ErrorReason::LogOutOfReach, message);
-    Ok(Some(error.with("run_id", &targets.run).with("step", &name).with("host", &host)))
+    let error = error.with("run_id", &targets.run).with("step", &name);
+    Ok(Some(match place {
+        Place::Host(host) => error.with("host", &host),
+        Place::Cluster(cluster) => error.with("cluster", &cluster),
+    }))
+}
+
+/// What reads the log of an attempt's pod. Unless it is told otherwise, kubectl shows the last lines alone of what it finds by labels.
+fn kubectl(run: &str, step: &str, attempt: u32) -> String {
+    format!(
+        "kubectl logs -n NAMESPACE -l {}={},{}={},{}={attempt} -c {} --tail=-1",
+        label::RUN,
+        label_value(run),
+        label::STEP,
+        label_value(step),
+        label::ATTEMPT,
+        label::MAIN_CONTAINER
+    )
 }
 
 /// Those that ran, in order.

@@ -16,6 +16,7 @@ use windlass_engine::{
     time::Timestamp,
 };
 use windlass_proto::{
+    holder,
     id::RunId,
     v1::{self, log_service_server::LogService as _},
 };
@@ -96,6 +97,22 @@ async fn who_follows_a_log_that_the_streamer_cannot_find_is_told_while_the_step_
         let place = dir.path().join("south").display().to_string();
         assert!(told.message().contains(&place), "{}", told.message());
     }
+}
+
+#[tokio::test]
+async fn of_an_attempt_that_is_a_pod_is_told_how_kubernetes_shows_its_log() {
+    let (store, dir) = (Arc::new(MemoryStore::new()), TempDir::new().unwrap());
+    let run = running(&store).await;
+    store.claim(run, &holder::of_cluster("gpu"), &[(StepIndex(0), 1)]).await.unwrap();
+    let told = end(&store, &dir, run, false).await.expect("it says why there is nothing");
+    let details = told.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!(info.reason, "LOG_OUT_OF_REACH");
+    assert_eq!((info.metadata["cluster"].as_str(), info.metadata.get("host")), ("gpu", None));
+    let selector = format!("windlass.dev/run={run},windlass.dev/step=load,windlass.dev/attempt=1");
+    let command = format!("`kubectl logs -n NAMESPACE -l {selector} -c main --tail=-1`");
+    assert!(told.message().contains(&command), "{}", told.message());
+    assert!(!told.message().contains("launcher.directory"), "{}", told.message());
 }
 
 /// As those of a simulated launcher.

@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::Path};
 
 use windlass_client::{
     Client,
-    v1::{Run, SubmitRunRequest},
+    v1::{Pipeline, Run, Step, SubmitRunRequest, step::Work},
 };
 
 use super::{end_signals, plan, target};
@@ -30,7 +30,13 @@ pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exi
     // What is wrong with the file is told even if there is no server.
     let base_dir = server.as_ref().map_or(&BaseDir::OfRuntime, |(_, base_dir)| base_dir);
     let request = submission::request(&args.submission, base_dir)?;
-    let (client, _) = server?;
+    let (client, base_dir) = server?;
+    if format == OutputFormat::Text && is_elsewhere(&args, &base_dir, request.pipeline.as_ref()) {
+        output::note(
+            "steps start in their launcher's directory, since this server may not see your files; name a directory that its \
+             launchers see with --base-dir",
+        );
+    }
     let request =
         SubmitRunRequest { request_id: args.request_id, namespace: args.namespace, ..request };
     let run = client.submit(request).await?;
@@ -51,31 +57,41 @@ pub(super) async fn submit(args: SubmitArgs, format: OutputFormat) -> Result<Exi
 /// Connects, and finds out where steps start.
 async fn reach(args: &SubmitArgs, format: OutputFormat) -> Result<(Client, BaseDir), Failure> {
     let client = target::connect(&args.server, format).await?;
-    let base_dir = base_dir(&client, args, format).await?;
+    let base_dir = base_dir(&client, args).await?;
     Ok((client, base_dir))
 }
 
 /// Steps start beside the pipeline's file, as those of `windlass run` do, where they see it; elsewhere where they are told.
-async fn base_dir(
-    client: &Client,
-    args: &SubmitArgs,
-    format: OutputFormat,
-) -> Result<BaseDir, Failure> {
+async fn base_dir(client: &Client, args: &SubmitArgs) -> Result<BaseDir, Failure> {
     if let Some(given) = given_base_dir(args) {
         return Ok(given);
     }
     if see_the_same(client.files().await?.as_deref(), files::identity().as_deref()) {
         return Ok(BaseDir::OfFile);
     }
-    // From an address of this machine one might expect otherwise; standard input has no directory.
-    let is_file = args.submission.file != Path::new("-");
-    if is_file && is_of_this_machine(&args.server) && format == OutputFormat::Text {
-        output::note(
-            "steps start in their launcher's directory, since this server may not see your files; name a directory that its \
-             launchers see with --base-dir",
-        );
-    }
     Ok(BaseDir::OfRuntime)
+}
+
+/// Whether steps start elsewhere than one might expect from an address of this machine; standard input has no directory.
+fn is_elsewhere(args: &SubmitArgs, base_dir: &BaseDir, pipeline: Option<&Pipeline>) -> bool {
+    let is_file = args.submission.file != Path::new("-");
+    let has_processes =
+        || pipeline.is_some_and(|it| have_processes(&it.steps) || have_processes(&it.exit_steps));
+    matches!(base_dir, BaseDir::OfRuntime)
+        && is_file
+        && is_of_this_machine(&args.server)
+        && has_processes()
+}
+
+/// Whether programs run that may be processes. Without an image there is no pod; and who asks something of a pod, or has an image,
+/// means one, which has no directory of a launcher.
+fn have_processes(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match &step.work {
+        Some(Work::Task(task)) => task.image.is_empty() && task.pod.is_none(),
+        Some(Work::Group(group)) => have_processes(&group.steps),
+        Some(Work::Branches(branches)) => have_processes(&branches.branches),
+        Some(Work::Approval(_)) | None => false,
+    })
 }
 
 fn given_base_dir(args: &SubmitArgs) -> Option<BaseDir> {
@@ -109,6 +125,8 @@ pub(super) fn tell(run: &Run, format: OutputFormat) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use windlass_pipeline::file::{self, FileOptions};
+
     use super::*;
 
     #[test]
@@ -119,6 +137,32 @@ mod tests {
         }
         assert_eq!(files::identity(), files::identity());
         assert!(files::identity().is_some());
+    }
+
+    #[test]
+    fn where_processes_start_is_of_interest_where_there_are_some() {
+        let steps = |text: &str| {
+            let text = format!("name: p\nsteps:\n  a: {text}\n");
+            file::parse(text.as_bytes(), &FileOptions::default()).unwrap().steps
+        };
+        let pods = [
+            "{image: i, run: a}",
+            "{image: i, run: a, pod: {namespace: jobs}}",
+            "{for_each: [1], steps: {b: {image: i, run: a}}}",
+            "{approval: {}}",
+        ];
+        for pod in pods {
+            assert!(!have_processes(&steps(pod)), "{pod}");
+        }
+        let processes = [
+            "{run: a}",
+            "{cluster: north, run: a}",
+            "{steps: {b: {image: i, run: a}, c: {run: a}}}",
+            "{branches: {b: {when: 'true', image: i, run: a}, c: {run: a}}}",
+        ];
+        for process in processes {
+            assert!(have_processes(&steps(process)), "{process}");
+        }
     }
 
     #[test]

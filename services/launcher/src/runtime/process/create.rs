@@ -93,20 +93,24 @@ fn take(dir: &AttemptDir, key: AttemptKey, log_limit: u64, cached: CachedResult)
     }
 }
 
+/// What to do with a step that has to be a pod.
+const IN_A_POD: &str = "run it in a pod, for which the four programs and a launcher for Kubernetes are needed \
+                        (docs/distributed.md), and which `windlass run` and `windlass dev` do not make";
+
 /// Why no process can be what an attempt asks for, and what to do; none where one can.
 fn impossible(attempt: &AttemptSpec) -> Option<String> {
     if let Some((variable, secret)) = attempt.secrets.first_key_value() {
         let v1::SecretKey { name, key, .. } = secret;
         return Some(format!(
-            "the variable `{variable}` is `{key}` of the secret `{name}`, and processes have no secrets; run the step on a cluster of \
-             Kubernetes (`cluster`), or give the variable a value"
+            "the variable `{variable}` is `{key}` of the secret `{name}`, and processes have no secrets; {IN_A_POD}, or give the \
+             variable a value"
         ));
     }
     let needs_image = attempt.command.is_empty() && attempt.image.is_some();
     needs_image.then(|| {
-        "the step runs its image's own program, and processes have no images; run it on a cluster of Kubernetes (`cluster`), or give \
-         it a `command`"
-            .to_owned()
+        format!(
+            "the step runs its image's own program, and processes have no images; {IN_A_POD}, or give it a `command`"
+        )
     })
 }
 
