@@ -56,8 +56,8 @@ pub(crate) async fn out_of_reach(
     let count = ran.len();
     ran.truncate(ATTEMPTS);
     let holders = store.read_claims(targets.run, &ran).await?;
-    let places = holders.iter().map(|holder| holder.as_deref().and_then(Place::of));
-    let mut placed = ran.iter().zip(places).filter_map(|(attempt, at)| Some((*attempt, at?)));
+    let at = holders.iter().map(|holder| holder.as_deref().and_then(Place::of));
+    let mut placed = ran.iter().zip(at).filter_map(|(attempt, place)| Some((*attempt, place?)));
     let Some(((step, attempt), place)) = placed.next() else { return Ok(None) };
     let others: BTreeSet<Place<'_>> = placed.map(|(_, place)| place).collect();
     let name = targets.name(step);

@@ -19,7 +19,13 @@ pub(crate) enum ClusterFailure {
     Prepare(#[from] PrepareError),
     /// Pods are not listed or removed.
     #[error(transparent)]
-    Pods(#[from] PodsError),
+    Pods(Box<PodsError>),
+}
+
+impl From<PodsError> for ClusterFailure {
+    fn from(error: PodsError) -> Self {
+        Self::Pods(Box::new(error))
+    }
 }
 
 impl ClusterFailure {
@@ -30,8 +36,10 @@ impl ClusterFailure {
     /// The one that a server of Windlass would have.
     pub(super) fn code(&self) -> Code {
         match self {
-            Self::Prepare(PrepareError::Forbidden { .. })
-            | Self::Pods(PodsError::Forbidden { .. }) => Code::PermissionDenied,
+            Self::Prepare(PrepareError::Forbidden { .. }) => Code::PermissionDenied,
+            Self::Pods(error) if matches!(**error, PodsError::Forbidden { .. }) => {
+                Code::PermissionDenied
+            }
             _ if self.is_unavailable() => Code::Unavailable,
             _ => Code::FailedPrecondition,
         }
