@@ -9,7 +9,7 @@ use std::{
 
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::{Pod, ServiceAccount},
+    core::v1::{Pod, ResourceQuota, ServiceAccount},
     rbac::v1::Role,
 };
 use kube::{
@@ -158,6 +158,92 @@ async fn what_a_check_misses_is_what_prepare_makes_and_the_service_account_has()
     assert_eq!((code, items(&report, "missing").len()), (0, 0), "{report}");
     assert_eq!(items(&report, "present").len(), ITEMS - 1);
     assert_eq!(items(&report, "unknown"), ["namespace prepared"], "it may not look at namespaces");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_namespaces_are_looked_at_and_prepared_for_the_same_service_account() {
+    if Kubernetes::is_missing() {
+        return;
+    }
+    let visitor = Visitor::new(Kubernetes::shared().await, "prepared-one");
+    let file = |name: &str, kubeconfig: &Path| {
+        let text = clusters(kubeconfig, &visitor.namespace);
+        visitor.write(name, &format!("{text}other_namespaces = [\"prepared-two\"]\n"))
+    };
+    let administrator = file("administrator.toml", &visitor.kubernetes.kubeconfig());
+    let (code, report, _) = windlass(&["check", "default"], &administrator).await;
+    assert_eq!(code, 1, "{report}");
+    let missing = findings(&report, "missing");
+    assert_eq!(
+        missing.keys().collect::<Vec<_>>(),
+        ["namespace prepared-one", "namespace prepared-two"]
+    );
+    let again =
+        format!("windlass cluster prepare default --clusters-file {}", administrator.display());
+    assert!(missing["namespace prepared-two"].contains(&again), "{missing:?}");
+
+    let (code, prepared, _) = windlass(&["prepare", "default"], &administrator).await;
+    let made = [
+        "Namespace prepared-one",
+        "ServiceAccount prepared-one/windlass",
+        "Role prepared-one/windlass",
+        "RoleBinding prepared-one/windlass",
+        "Namespace prepared-two",
+        "Role prepared-two/windlass",
+        "RoleBinding prepared-two/windlass",
+    ];
+    let made = made.map(|it| format!("{it} created")).to_vec();
+    assert_eq!((code, outcomes(&prepared)), (0, made));
+
+    let account = file("account.toml", &visitor.service_account().await);
+    let report = eventually("the account has its rights in both", async || {
+        let (code, report, _) = windlass(&["check", "default"], &account).await;
+        (code == 0 && items(&report, "unknown").len() == 2).then_some(report)
+    })
+    .await;
+    let all = report["findings"].as_array().expect("it has findings").iter();
+    let there = all.filter(|it| it["state"] == "present" && it["namespace"] == "prepared-two");
+    assert_eq!(there.count(), RIGHTS + 1, "the admission of a pod, too: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_used_up_is_not_missing_and_one_that_has_no_room_is() {
+    if Kubernetes::is_missing() {
+        return;
+    }
+    let kubernetes = Kubernetes::shared().await;
+    let namespace = kubernetes.namespace().await;
+    let visitor = Visitor::new(kubernetes, &namespace);
+    let administrator = visitor.administrator();
+    let quotas: Api<ResourceQuota> = Api::namespaced(kubernetes.client(), &namespace);
+    let pods: Api<Pod> = Api::namespaced(kubernetes.client(), &namespace);
+    let read = |value: Value| serde_json::from_value::<ResourceQuota>(value).expect("a quota");
+    let quota =
+        |most: &str| json!({"metadata": {"name": "pods"}, "spec": {"hard": {"pods": most}}});
+    let admission = async |state: &'static str| {
+        eventually("the quota counts", async || {
+            let (code, report, _) = windlass(&["check", "default"], &administrator).await;
+            findings(&report, state).remove("admission ").map(|message| (code, message))
+        })
+        .await
+    };
+    quotas.create(&PostParams::default(), &read(quota("0"))).await.expect("created");
+    let (code, message) = admission("missing").await;
+    assert!(code == 1 && message.contains("exceeded quota"), "{message}");
+
+    let more = Patch::Merge(quota("1"));
+    quotas.patch("pods", &PatchParams::default(), &more).await.expect("changed");
+    let idle = json!({
+        "metadata": {"name": "idle"},
+        "spec": {"containers": [{"name": "main", "image": "example.com/idle:1"}], "schedulingGates": [{"name": "example.com/never"}]},
+    });
+    let idle: Pod = serde_json::from_value(idle).expect("a pod");
+    eventually("there is room for one", async || {
+        pods.create(&PostParams::default(), &idle).await.ok()
+    })
+    .await;
+    let (code, message) = admission("unknown").await;
+    assert!(code == 0 && message.contains("exceeded quota"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
