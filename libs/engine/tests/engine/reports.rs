@@ -327,3 +327,35 @@ fn a_result_that_was_taken_while_its_step_was_stopped_counts() {
          2 a1 cached  => CANCELLED(cancelled) a=succeeded(cached) a1~cached(other:load)",
     );
 }
+
+#[test]
+fn a_report_is_urgent_only_where_something_may_wait_for_it() {
+    let play = check(
+        "a b c d<-a,b,c e f",
+        "0 submit; go => RUNNING a=queued b=queued c=queued e=queued f=queued launch:a1 launch:b1 launch:c1 launch:e1 launch:f1
+         1 e1 running; a1 starting => a=starting e=running",
+    );
+    let is_urgent = |play: &Play, reports: &[(&str, &str)]| {
+        let reports: Vec<_> =
+            reports.iter().map(|(attempt, rest)| play.report(attempt, rest)).collect();
+        play.run.is_urgent(&reports.iter().collect::<Vec<_>>())
+    };
+    assert!(
+        !is_urgent(&play, &[("a1", "running"), ("b1", "starting")]),
+        "nothing waits for starts"
+    );
+    assert!(!is_urgent(&play, &[("e1", "ok")]), "nothing depends on e");
+    assert!(!is_urgent(&play, &[("a1", "ok"), ("b1", "ok")]), "d waits for c, too");
+    assert!(
+        is_urgent(&play, &[("a1", "ok"), ("b1", "ok"), ("c1", "ok")]),
+        "d waits for nothing else"
+    );
+    assert!(is_urgent(&play, &[("e1", "exit_code")]), "a failure may stop the others");
+    assert!(is_urgent(&play, &[("e1", "stopped")]));
+    assert!(is_urgent(&play, &[("e2", "running")]), "an attempt that nobody ordered");
+    let last = check("a", "0 submit; go => RUNNING a=queued launch:a1");
+    assert!(is_urgent(&last, &[("a1", "ok")]), "the run ends");
+    let held_back = check("a b !parallel=1", "0 submit; go => RUNNING a=queued b=ready launch:a1");
+    assert!(is_urgent(&held_back, &[("a1", "ok")]), "b waits for its room");
+    assert!(is_urgent(&held_back, &[("a1", "running")]), "who waits is looked after at once");
+}
