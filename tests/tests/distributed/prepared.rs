@@ -367,39 +367,6 @@ async fn a_launcher_needs_no_other_rights_than_those_that_are_prepared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_namespaces_are_looked_at_and_named_with_the_rules_that_they_lack() {
-    if Kubernetes::is_missing() {
-        return;
-    }
-    let kubernetes = Kubernetes::shared().await;
-    let visitor = Visitor::new(kubernetes, &kubernetes.namespace().await);
-    let (code, ..) = windlass(&["prepare", "default"], &visitor.administrator()).await;
-    assert_eq!(code, 0);
-    let shut = kubernetes.namespace().await;
-    let with_others = |name: &str, kubeconfig: &Path| {
-        let text = clusters(kubeconfig, &visitor.namespace);
-        visitor.write(name, &format!("{text}other_namespaces = [\"{shut}\", \"nowhere\"]\n"))
-    };
-
-    let administrator = with_others("administrators.toml", &kubernetes.kubeconfig());
-    let (code, report, _) = windlass(&["check", "default"], &administrator).await;
-    let missing = findings(&report, "missing");
-    assert_eq!(
-        (code, missing.keys().cloned().collect::<Vec<_>>()),
-        (1, vec!["namespace nowhere".to_owned()])
-    );
-    assert!(missing["namespace nowhere"].contains("kubectl create namespace"), "{missing:?}");
-
-    let account = with_others("accounts.toml", &visitor.service_account().await);
-    let (code, report, _) = windlass(&["check", "default"], &account).await;
-    let missing = findings(&report, "missing");
-    let expected = ["namespace nowhere".to_owned(), format!("namespace {shut}")];
-    assert_eq!((code, missing.keys().cloned().collect::<Vec<_>>()), (1, expected.to_vec()));
-    let rules = &missing[&expected[1]];
-    assert_eq!(rules.matches("apiGroups").count(), RIGHTS, "{rules}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_a_program_for_credentials_prints_is_shown_to_nobody_and_one_that_goes_on_is_ended() {
     if Kubernetes::is_missing() {
         return;

@@ -14,7 +14,7 @@ async fn an_api_server_that_is_killed_stays_away_and_comes_back_costs_time_alone
     eventually("some have started", async || (ground.started(run) >= 10).then_some(())).await;
     kubernetes.stop_apiserver();
     // Longer than a command may wait for its creates: it is handed back and taken again meanwhile.
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
     kubernetes.start_apiserver().await;
     ground.succeeds(run).await;
 }
